@@ -1,0 +1,56 @@
+# Every target says what it needs. With Go and make alone: build test start check bench fuzz crash.
+# race needs a C compiler; conformance needs java 17, mvn, node, npm, python3 with venv, and kcat.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+FUZZTIME ?= 10s
+CRASH_ROUNDS ?= 200
+LINT := go tool -modfile=.ci/lint.mod golangci-lint
+
+.PHONY: build test start check race fuzz bench crash conformance conformance-kafka help
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+build: ## bin/highwater
+	go build -o bin/highwater .
+
+test: ## every test that needs Go alone
+	go test ./...
+
+start: build ## one node on 127.0.0.1:9092, data in .highwater/
+	@echo "Highwater: broker on 127.0.0.1:9092, metrics and pprof on http://127.0.0.1:9644, data in .highwater/data."
+	@echo "Try next, in another terminal (kcat is in the Debian package of that name):"
+	@echo "  seq 3 | kcat -P -b 127.0.0.1:9092 -t hello     # write three records"
+	@echo "  kcat -C -b 127.0.0.1:9092 -t hello -e          # read them back"
+	@echo "  bin/highwater dump-log --records --values .highwater/data/hello-0/*.log"
+	@echo "Ctrl-C stops it. What was acknowledged is in .highwater/data when it starts again."
+	@exec bin/highwater serve --override log.dirs=.highwater/data
+
+check: ## formatting, vet, linters
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -d $$(git ls-files '*.go'); exit 1; }
+	go mod verify
+	go mod tidy -diff
+	$(LINT) run ./...
+
+race: ## the same tests under the race detector
+	CGO_ENABLED=1 go test -race -short ./broker/... ./chapters/... ./solutions/... ./workbook/...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@go list ./... | while read -r pkg; do \
+	  targets=$$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || test $$? -eq 1); \
+	  for target in $$targets; do \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+	  done; \
+	done
+
+bench: ## the micro benchmarks, as benchstat reads them
+	go test -run '^$$' -bench . -benchmem ./broker/... ./bench/...
+
+crash: build ## CRASH_ROUNDS rounds of kill -9 under load, each verified
+	cd broker/conformance && HIGHWATER_KILL_ROUNDS=$(CRASH_ROUNDS) go test -count=1 -run TestKill -timeout 30m -v ./...
+
+conformance: build ## real clients and Kafka's own tools against Highwater
+	cd broker/conformance && HIGHWATER_TARGET=highwater go test -count=1 -timeout 20m ./...
+
+conformance-kafka: ## the same wire tests against Apache Kafka 4.3
+	cd broker/conformance && HIGHWATER_TARGET=kafka go test -count=1 -timeout 20m ./...
