@@ -72,3 +72,15 @@ type TopicPartition struct {
 func (tp TopicPartition) String() string {
 	return tp.Topic + "-" + strconv.Itoa(int(tp.Partition))
 }
+
+// MarshalText and UnmarshalText make JSON and other text forms use String's form.
+func (id TopicID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText is described with MarshalText.
+func (id *TopicID) UnmarshalText(b []byte) error {
+	v, err := ParseTopicID(string(b))
+	if err == nil {
+		*id = v
+	}
+	return err
+}
