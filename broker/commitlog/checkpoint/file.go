@@ -1,0 +1,70 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path"
+
+	"highwater.dev/broker/vfs"
+)
+
+// ErrCorrupt: a file does not have the format that its name promises. It is wrapped with file and line.
+var ErrCorrupt = errors.New("checkpoint: damaged file")
+
+// maxFileBytes bounds what ReadFile reads: a checkpoint of 100,000 partitions has less than 30 MiB.
+const maxFileBytes = 64 << 20
+
+// Replace makes data the contents of the file name, atomically and durably: it writes name.tmp, syncs it,
+// renames it over name and syncs the folder. After an error the old contents stand; the new ones may stand
+// after a crash when only the last step failed.
+func Replace(fs vfs.FS, name string, data []byte) error {
+	tmp := name + ".tmp"
+	if err := write(fs, tmp, data); err != nil {
+		// The half-written file is of no use; the next Replace would overwrite it anyway.
+		_ = fs.Remove(tmp)
+		return fmt.Errorf("checkpoint: write %s: %w", tmp, err)
+	}
+	if err := fs.Rename(tmp, name); err != nil {
+		return fmt.Errorf("checkpoint: rename %s: %w", tmp, err)
+	}
+	if err := fs.SyncDir(path.Dir(name)); err != nil {
+		return fmt.Errorf("checkpoint: sync folder of %s: %w", name, err)
+	}
+	return nil
+}
+
+func write(fs vfs.FS, name string, data []byte) error {
+	f, err := fs.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// ReadFile returns the whole contents of a small file. A missing file is an error that vfs.IsNotExist knows.
+func ReadFile(fs vfs.FS, name string) ([]byte, error) {
+	f, err := fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	// A read-only file: an error of close loses nothing.
+	defer func() { _ = f.Close() }()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size > maxFileBytes {
+		return nil, fmt.Errorf("%w: %s has %d bytes", ErrCorrupt, name, size)
+	}
+	data := make([]byte, size)
+	n, err := f.ReadAt(data, 0)
+	if err != nil && !(errors.Is(err, io.EOF) && n == len(data)) {
+		return nil, fmt.Errorf("checkpoint: read %s: %w", name, err)
+	}
+	return data, nil
+}
