@@ -1,0 +1,189 @@
+package peer
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// readyTimeout bounds a start, Apache Kafka's on a busy machine included.
+const readyTimeout = 90 * time.Second
+
+// Options say how a broker is started. The zero value but for Dir is complete.
+type Options struct {
+	Dir        string            // server.properties, server.log and data/ live here; made when missing, never removed
+	Port       int               // of 127.0.0.1; 0: a free one
+	Properties map[string]string // server properties, over the ones of this package
+	JVM        []string          // Apache Kafka: flags of the JVM; nil: -Xmx512m and the quick compiler only
+	Binary     string            // Highwater: the program to run
+}
+
+// StartKafka starts one node of Apache Kafka, broker and controller in one process, and waits until it serves.
+// A data folder that exists is used as it is; a new one is formatted first.
+func StartKafka(ctx context.Context, o Options) (*Broker, error) {
+	jars, err := Jars(ctx)
+	if err != nil {
+		return nil, err
+	}
+	data, port, err := prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	controller, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	quorum := net.JoinHostPort("127.0.0.1", strconv.Itoa(controller))
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	properties := map[string]string{
+		"process.roles":                            "broker,controller",
+		"node.id":                                  "1",
+		"controller.quorum.voters":                 "1@" + quorum,
+		"listeners":                                "PLAINTEXT://" + addr + ",CONTROLLER://" + quorum,
+		"advertised.listeners":                     "PLAINTEXT://" + addr,
+		"controller.listener.names":                "CONTROLLER",
+		"listener.security.protocol.map":           "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+		"log.dirs":                                 data,
+		"offsets.topic.replication.factor":         "1",
+		"transaction.state.log.replication.factor": "1",
+		"transaction.state.log.min.isr":            "1",
+		"group.initial.rebalance.delay.ms":         "0",
+	}
+	maps.Copy(properties, o.Properties)
+	file := filepath.Join(o.Dir, "server.properties")
+	if err := writeProperties(file, properties); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(data, "meta.properties")); errors.Is(err, os.ErrNotExist) {
+		if _, err := Tool(ctx, "kafka.tools.StorageTool", "format", "-t", clusterID, "-c", file); err != nil {
+			return nil, err
+		}
+	}
+	jvm := o.JVM
+	if jvm == nil {
+		jvm = []string{"-Xmx512m", "-XX:TieredStopAtLevel=1"}
+	}
+	cmd := exec.Command("java", slices.Concat(jvm, []string{"-cp", filepath.Join(jars, "*"), "kafka.Kafka", file})...)
+	return startAndWait(ctx, cmd, o, addr, data)
+}
+
+// clusterID is the id that every node of Apache Kafka started here is formatted with: base64 of 16 bytes.
+const clusterID = "SGlnaHdhdGVyLXBlZXItMQ"
+
+// StartHighwater starts one node of Highwater and waits until it serves.
+func StartHighwater(ctx context.Context, o Options) (*Broker, error) {
+	data, port, err := prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	properties := map[string]string{
+		"node.id":                  "1",
+		"listeners":                "PLAINTEXT://" + addr,
+		"log.dirs":                 data,
+		"highwater.admin.listener": "", // several nodes run on one machine
+	}
+	maps.Copy(properties, o.Properties)
+	args := []string{"serve"}
+	for _, key := range slices.Sorted(maps.Keys(properties)) {
+		args = append(args, "--override", key+"="+properties[key])
+	}
+	return startAndWait(ctx, exec.Command(o.Binary, args...), o, addr, data)
+}
+
+// BuildHighwater compiles the highwater command into dir and returns the program's path.
+func BuildHighwater(ctx context.Context, dir string) (string, error) {
+	root, err := output(exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "highwater.dev"))
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(dir, "highwater")
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
+	build.Dir = strings.TrimSpace(string(root))
+	if _, err := output(build); err != nil {
+		return "", err
+	}
+	return program, nil
+}
+
+// prepare makes the folders and picks the port.
+func prepare(o Options) (data string, port int, err error) {
+	data = filepath.Join(o.Dir, "data")
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return "", 0, fmt.Errorf("peer: %w", err)
+	}
+	if o.Port != 0 {
+		return data, o.Port, nil
+	}
+	port, err = FreePort()
+	return data, port, err
+}
+
+// writeProperties writes a Java properties file, its keys in order.
+func writeProperties(file string, properties map[string]string) error {
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(properties)) {
+		fmt.Fprintf(&b, "%s=%s\n", key, properties[key])
+	}
+	if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+		return fmt.Errorf("peer: %w", err)
+	}
+	return nil
+}
+
+// startAndWait starts cmd and waits until the broker answers a Metadata request. A broker that ends or is not ready in time
+// is gone when this returns an error, which holds the end of its log.
+func startAndWait(ctx context.Context, cmd *exec.Cmd, o Options, addr, data string) (*Broker, error) {
+	begun := time.Now()
+	b, err := launch(cmd, filepath.Join(o.Dir, "server.log"))
+	if err != nil {
+		return nil, err
+	}
+	b.Addr, b.DataDir = addr, data
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	for !answersMetadata(addr) {
+		select {
+		case <-b.done:
+			return nil, fmt.Errorf("peer: the broker ended while starting:\n%s", b.Log())
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("peer: the broker does not serve %s: %w:\n%s", addr, ctx.Err(), b.Log()), b.Kill())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	b.Ready = time.Since(begun)
+	return b, nil
+}
+
+// answersMetadata asks addr for the cluster's brokers and reports whether at least one is listed.
+func answersMetadata(addr string) bool {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return false
+	}
+	defer conn.Close() //nolint:errcheck // a probe
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return false
+	}
+	// Header v1: key 3 (Metadata), version 1, correlation id 1, null client id. Body: an empty array, no topics.
+	request := []byte{0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0, 0, 0, 0}
+	if _, err := conn.Write(request); err != nil {
+		return false
+	}
+	var head [12]byte // size, correlation id, number of brokers
+	if _, err := io.ReadFull(conn, head[:]); err != nil {
+		return false
+	}
+	return binary.BigEndian.Uint32(head[8:]) > 0
+}
