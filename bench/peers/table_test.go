@@ -47,5 +47,5 @@ func TestBenchmarkLinesAreBenchmarkFormat(t *testing.T) {
 	require.NoError(t, reader.Err())
 	require.Len(t, results, len(samples))
 	require.Equal(t, "Produce/size=1024/impl=highwater", results[0].Name.String())
-	require.Equal(t, benchfmt.Value{Value: 300, Unit: "MB/s"}, results[0].Values[0])
+	require.Equal(t, benchfmt.Value{Value: 3e8, Unit: "B/s", OrigValue: 300, OrigUnit: "MB/s"}, results[0].Values[0])
 }
