@@ -79,7 +79,7 @@ func Tool(ctx context.Context, class string, args ...string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	java := []string{"-Xmx256m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+	java := []string{"-Xmx256m", "-XX:TieredStopAtLevel=1", quiet,
 		"-cp", filepath.Join(jars, "*"), class}
 	return output(exec.CommandContext(ctx, "java", append(java, args...)...))
 }

@@ -74,9 +74,12 @@ func StartKafka(ctx context.Context, o Options) (*Broker, error) {
 	if jvm == nil {
 		jvm = []string{"-Xmx512m", "-XX:TieredStopAtLevel=1"}
 	}
-	cmd := exec.Command("java", slices.Concat(jvm, []string{"-cp", filepath.Join(jars, "*"), "kafka.Kafka", file})...)
+	cmd := exec.Command("java", slices.Concat(jvm, []string{quiet, "-cp", filepath.Join(jars, "*"), "kafka.Kafka", file})...)
 	return startAndWait(ctx, cmd, o, addr, data)
 }
+
+// quiet leaves warnings and errors in the logs of the JVM.
+const quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
 
 // clusterID is the id that every node of Apache Kafka started here is formatted with: base64 of 16 bytes.
 const clusterID = "SGlnaHdhdGVyLXBlZXItMQ"
