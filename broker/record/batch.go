@@ -132,6 +132,8 @@ func ReadHeader(b []byte, h *Header) error {
 // CRC computes the CRC-32C that belongs into the header of the whole batch b.
 func (b Batch) CRC() uint32 { return crc32.Checksum(b[offAttributes:], castagnoli) }
 
+func (b Batch) storedCRC() uint32 { return binary.BigEndian.Uint32(b[offCRC:]) }
+
 // SetBaseOffset and SetLeaderEpoch write fields that the CRC does not cover: the broker assigns them in
 // the buffer that came from the socket.
 func (b Batch) SetBaseOffset(o model.Offset) {
