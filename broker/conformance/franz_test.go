@@ -40,8 +40,14 @@ func createNamed(t *testing.T, addr, name string, partitions int32, configs map[
 	for k, v := range configs {
 		values[k] = &v
 	}
-	_, err := kadm.NewClient(franz(t, addr)).CreateTopic(testContext(t, 20*time.Second), partitions, 1, values, name)
+	ctx, adm := testContext(t, 20*time.Second), kadm.NewClient(franz(t, addr))
+	_, err := adm.CreateTopic(ctx, partitions, 1, values, name)
 	require.NoErrorf(t, err, "creating %s", name)
+	// Apache Kafka answers before the partitions are made; not every client retries an unknown one in order.
+	require.Eventually(t, func() bool {
+		listed, err := adm.ListEndOffsets(ctx, name)
+		return err == nil && listed.Error() == nil && len(listed[name]) == int(partitions)
+	}, 10*time.Second, 5*time.Millisecond, name)
 }
 
 var franzCodecs = map[string]kgo.CompressionCodec{
