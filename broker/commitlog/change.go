@@ -1,0 +1,187 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"highwater.dev/broker/config"
+	"highwater.dev/broker/model"
+	"highwater.dev/broker/segment"
+)
+
+// DeleteRecords raises the log start offset to before, also into the middle of a segment, and returns it. Segments
+// wholly below go. The caller has checked before against the high watermark. Not durable before logmgr checkpoints
+// the log start offset. Errors: OFFSET_OUT_OF_RANGE above the log end, KAFKA_STORAGE_ERROR.
+func (p *Partition) DeleteRecords(before model.Offset) (logStart model.Offset, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.writable(); err != nil {
+		return p.StartOffset(), err
+	}
+	if end := p.EndOffset(); before < 0 || before > end {
+		return p.StartOffset(), fmt.Errorf("%w: delete before %d, log ends at %d", kerr.OffsetOutOfRange, before, end)
+	}
+	err = p.trim(before)
+	return p.StartOffset(), err
+}
+
+// trim raises the log start offset. The caller holds mu.
+func (p *Partition) trim(to model.Offset) error {
+	if err := p.log.TrimTo(to); err != nil {
+		return p.writeError(err)
+	}
+	start, _ := p.log.Bounds()
+	p.epochs.TruncateStart(start)
+	return nil
+}
+
+// Truncate removes every batch that ends above to, with what epochs, producers and transactions knew of them.
+// A replica calls it to follow another leader. The caller then checkpoints the recovery point before it appends: a
+// stale higher one would let a crash keep unflushed batches unchecked. Errors: KAFKA_STORAGE_ERROR.
+func (p *Partition) Truncate(to model.Offset) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.writable(); err != nil {
+		return err
+	}
+	if to >= p.EndOffset() {
+		// A leader that was replaced before its first batch has left an epoch at the end.
+		p.epochs.TruncateEnd(p.EndOffset())
+		return nil
+	}
+	p.stateMu.Lock()
+	err := p.dropSnapshotsAbove(to)
+	p.stateMu.Unlock()
+	if err != nil {
+		return p.fail(err)
+	}
+	p.lowerRecoveryPoint(to)
+	if err := p.log.Truncate(to); err != nil {
+		return p.writeError(err)
+	}
+	start, end := p.log.Bounds()
+	p.lowerRecoveryPoint(end)
+	p.epochs.TruncateEnd(end)
+	p.epochs.TruncateStart(start)
+	segments := p.log.Segments()
+	p.activeBase = segments[len(segments)-1].BaseOffset
+	p.stateMu.Lock()
+	err = p.dropSnapshotsAbove(end)
+	p.stateMu.Unlock()
+	if err == nil {
+		err = p.txns.truncate(end)
+	}
+	if err == nil {
+		err = p.rebuildTable(end)
+	}
+	if err != nil {
+		return p.fail(err)
+	}
+	return nil
+}
+
+// Retain deletes what the topic's configuration does not keep, oldest segments first, and returns how many went:
+// segments wholly below the log start offset; with cleanup.policy=delete also those beyond retention.bytes, and
+// those whose newest record is older than retention.ms. Only segments wholly below the high watermark go; the active
+// one is replaced by an empty one. now is the wall clock. Errors: KAFKA_STORAGE_ERROR.
+func (p *Partition) Retain(now time.Time, highWatermark model.Offset) (removed int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.writable(); err != nil {
+		return 0, err
+	}
+	segments := p.log.Segments()
+	t := p.topic.Load()
+	n := p.expired(segments, t, now, highWatermark)
+	if n == 0 {
+		return 0, nil
+	}
+	to := segments[n-1].EndOffset
+	if n < len(segments) {
+		to = segments[n].BaseOffset
+	}
+	if err := p.trim(to); err != nil {
+		return 0, err
+	}
+	p.logger.Info("retention deleted segments", "partition", p.tp.String(), "segments", n, "logStart", to)
+	return n, nil
+}
+
+// expired counts the segments from the oldest on that go, as Kafka's three rules say in turn: log start, size, time.
+func (p *Partition) expired(segments []segment.Info, t *config.Topic, now time.Time, highWatermark model.Offset) int {
+	start := p.StartOffset()
+	var size int64
+	for _, s := range segments {
+		size += s.Bytes
+	}
+	n := 0
+	count := func(goes func(i int) bool) {
+		for n < len(segments) {
+			last := n == len(segments)-1
+			bound := segments[n].EndOffset
+			if !last {
+				bound = segments[n+1].BaseOffset
+			}
+			if last && segments[n].Bytes == 0 || highWatermark < bound || !goes(n) {
+				return
+			}
+			size -= segments[n].Bytes
+			n++
+		}
+	}
+	count(func(i int) bool { return i+1 < len(segments) && segments[i+1].BaseOffset <= start })
+	if !t.CleanupDelete {
+		return n
+	}
+	if t.RetentionBytes >= 0 {
+		count(func(i int) bool { return size-segments[i].Bytes >= t.RetentionBytes })
+	}
+	if t.RetentionMs >= 0 {
+		count(func(i int) bool { return now.UnixMilli()-int64(p.newest(segments[i])) > t.RetentionMs })
+	}
+	return n
+}
+
+// newest is the time of a segment's newest record, or of its file's last change when no record has a timestamp.
+func (p *Partition) newest(s segment.Info) model.TimestampMs {
+	if s.MaxTimestamp >= 0 {
+		return s.MaxTimestamp
+	}
+	info, err := p.fs.Stat(p.file(s.BaseOffset, ".log"))
+	if err != nil {
+		return maxTimestamp // unknown: it stays
+	}
+	return model.TimestampMs(info.ModTime.UnixMilli())
+}
+
+// Close flushes, takes a producer snapshot at the end of the log, and gives up the files; Regions handed out stay
+// readable. After it, .kafka_cleanshutdown may say that this log needs no recovery, if Close returned nil.
+func (p *Partition) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	if p.Failed() != nil {
+		// What is on disk is in doubt: nothing is written any more.
+		return errors.Join(p.Failed(), p.log.Close())
+	}
+	end := p.EndOffset()
+	p.stateMu.Lock()
+	err := p.takeSnapshot(end, false)
+	p.stateMu.Unlock()
+	if err == nil {
+		_, err = p.sync()
+	}
+	if err != nil {
+		return errors.Join(p.fail(err), p.log.Close())
+	}
+	p.flush.mu.Lock()
+	p.flush.point = end
+	p.flush.mu.Unlock()
+	return p.log.Close()
+}

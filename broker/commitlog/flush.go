@@ -1,0 +1,84 @@
+package commitlog
+
+import (
+	"math"
+	"sync"
+
+	"highwater.dev/broker/model"
+)
+
+// flushState shares one fsync between the callers that wait for it (group commit).
+type flushState struct {
+	mu      sync.Mutex
+	done    sync.Cond
+	running bool
+	point   model.Offset // the recovery point: everything below it is durable
+	ceiling model.Offset // the lowest offset truncated to while a flush runs
+}
+
+// RecoveryPoint is the offset below which everything is durable. logmgr checkpoints it.
+func (p *Partition) RecoveryPoint() model.Offset {
+	p.flush.mu.Lock()
+	defer p.flush.mu.Unlock()
+	return p.flush.point
+}
+
+// FlushTo returns when every record below o is durable (all there are, when o is above the log end). Concurrent
+// callers share one fsync: whoever comes while one runs waits for it, and one of them runs the next for all.
+// A failed fsync is never retried: see Failed. Errors: KAFKA_STORAGE_ERROR.
+func (p *Partition) FlushTo(o model.Offset) error {
+	f := &p.flush
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o = min(o, p.EndOffset())
+	for {
+		if o <= f.point {
+			return nil
+		}
+		if err := p.Failed(); err != nil {
+			return storageError(err)
+		}
+		if !f.running {
+			break
+		}
+		f.done.Wait()
+	}
+	f.running, f.ceiling = true, math.MaxInt64
+	f.mu.Unlock()
+	end, err := p.sync()
+	f.mu.Lock()
+	f.running = false
+	f.done.Broadcast()
+	if err != nil && o <= f.point {
+		return nil // Close, which ran beside, has done it
+	}
+	if err != nil {
+		return p.fail(err)
+	}
+	f.point = max(f.point, min(end, f.ceiling))
+	return nil
+}
+
+// sync makes everything that is in the log now durable and returns the log end offset it had.
+func (p *Partition) sync() (model.Offset, error) {
+	end := p.EndOffset()
+	if err := p.log.Flush(); err != nil {
+		return 0, err
+	}
+	if err := p.txns.sync(); err != nil {
+		return 0, err
+	}
+	if err := p.syncSnapshots(); err != nil {
+		return 0, err
+	}
+	return end, p.epochs.Flush()
+}
+
+// lowerRecoveryPoint follows a truncation. The caller holds mu.
+func (p *Partition) lowerRecoveryPoint(to model.Offset) {
+	f := &p.flush
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.point = min(f.point, to)
+	f.ceiling = min(f.ceiling, to)
+}
