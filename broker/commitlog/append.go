@@ -1,7 +1,6 @@
 package commitlog
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -109,7 +108,7 @@ func (p *Partition) duplicate(at producer.Appended, logAppendTime bool) Appended
 
 // append writes the batch that p.header describes and enters it into epochs and producer table. The caller
 // holds mu.
-func (p *Partition) append(batch record.Batch, marker *producer.Marker) error {
+func (p *Partition) append(batch record.Batch, marker *record.EndTxnMarker) error {
 	p.epochs.Assign(p.header.LeaderEpoch, p.header.BaseOffset)
 	if err := p.log.Append(batch); err != nil {
 		return p.writeError(err)
@@ -168,7 +167,7 @@ func (p *Partition) AppendAsFollower(batches []byte) error {
 
 // parseMarker reads the transaction marker of a control batch: nil for other batches, and for one that
 // compaction has emptied. The batch is whole.
-func parseMarker(h *record.Header, batch record.Batch) (*producer.Marker, error) {
+func parseMarker(h *record.Header, batch record.Batch) (*record.EndTxnMarker, error) {
 	if !h.Attributes.Control() || h.Count == 0 || h.ProducerID == model.NoProducerID {
 		return nil, nil
 	}
@@ -180,22 +179,9 @@ func parseMarker(h *record.Header, batch record.Batch) (*producer.Marker, error)
 	if !it.Next() {
 		return nil, fmt.Errorf("%w: control batch at %d: %w", record.ErrCorrupt, h.BaseOffset, it.Err())
 	}
-	key, value := it.Record.Key, it.Record.Value
-	if len(key) < 4 {
-		return nil, fmt.Errorf("%w: control batch at %d: key of %d bytes", record.ErrCorrupt, h.BaseOffset, len(key))
+	marker, ok, err := record.ParseEndTxnMarker(it.Record.Key, it.Record.Value)
+	if err != nil || !ok {
+		return nil, err
 	}
-	kind := binary.BigEndian.Uint16(key[2:])
-	if kind != markerAbort && kind != markerCommit {
-		return nil, nil
-	}
-	if len(value) < 6 {
-		return nil, fmt.Errorf("%w: control batch at %d: value of %d bytes", record.ErrCorrupt, h.BaseOffset, len(value))
-	}
-	return &producer.Marker{Abort: kind == markerAbort, CoordinatorEpoch: int32(binary.BigEndian.Uint32(value[2:]))}, nil
+	return &marker, nil
 }
-
-// Types of control records: key is version 2 · type 2, value version 2 · coordinator epoch 4.
-const (
-	markerAbort  = 0
-	markerCommit = 1
-)

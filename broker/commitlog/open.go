@@ -60,6 +60,7 @@ func Open(fs vfs.FS, dir string, tp model.TopicPartition, o Options) (*Partition
 	}
 	p.log, err = o.Components.OpenLog(fs, dir, segment.Options{
 		Limits: limits(&o.Topic, tp), Start: o.Start, RecoveryPoint: o.RecoveryPoint, Clean: o.Clean,
+		Gaps:       o.Topic.CleanupCompact,
 		ReplayFrom: replayFrom, Observer: observer{p}, Logger: o.Logger,
 	})
 	if err != nil {
