@@ -113,6 +113,10 @@ type Options struct {
 	// scans from the segment that holds RecoveryPoint, checks every batch, cuts the log at the first that is torn or
 	// damaged (one log line says what was cut and why), deletes later segments and rebuilds the indexes.
 	Clean bool
+	// Gaps says that offsets may be missing between segments, because the log was compacted. Otherwise recovery takes a
+	// segment that does not begin where the one before it ends for what it is after a power cut, when the end
+	// of the one before was never written: it cuts the log there.
+	Gaps bool
 	// ReplayFrom asks Open to report to Observer.Batch every batch that ends above it. NoOffset: only those that
 	// recovery scans anyway.
 	ReplayFrom model.Offset
@@ -132,6 +136,10 @@ type Observer interface {
 	// Removed: the segment that began at base is gone (trimmed or truncated).
 	Removed(base model.Offset)
 }
+
+// Idler is implemented by logs that can give up what only reading needs: open files of sealed segments. The log
+// opens them again when they are read. Who manages many logs calls it for those that nobody read for a while.
+type Idler interface{ CloseIdle() }
 
 // Tunable is implemented by logs whose Limits can change while open (an altered topic config).
 type Tunable interface{ SetLimits(Limits) }

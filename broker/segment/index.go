@@ -1,0 +1,427 @@
+package segment
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"highwater.dev/broker/model"
+	"highwater.dev/broker/vfs"
+)
+
+// Sizes of index entries in bytes; doc.go has the pictures.
+const (
+	offsetEntrySize = 8
+	timeEntrySize   = 12
+
+	// tailEntries is how many new entries wait in memory before they are written together.
+	tailEntries = 128
+	// pageBytes is how much of an index file a look-up reads at once, rounded down to whole entries.
+	pageBytes = 4096
+)
+
+// errIndex says that an index file is not what its segment's batches say. The index is rebuilt.
+var errIndex = errors.New("segment: index is damaged")
+
+// index is one index file of one segment: entries of one width, in ascending order of their key. New
+// entries wait in tail until they are written; tail goes on where the file's entries end.
+//
+// add, write, cut and reset belong to the goroutine that changes the log. Look-ups, sync and closeIdle may run beside it.
+type index struct {
+	fs    vfs.FS
+	dir   string
+	base  model.Offset
+	width int // offsetEntrySize or timeEntrySize
+
+	mu     sync.Mutex
+	file   *vfs.SharedFile // nil while not needed
+	loaded bool            // written is known
+	// written counts the valid entries in the file. Invariant: the file's bytes behind them (zeros that
+	// Apache Kafka allocated) are cut before the first write.
+	written int
+	tail    []byte
+	dirty   bool // written to since the last sync
+}
+
+func (x *index) name() string {
+	if x.width == offsetEntrySize {
+		return filePath(x.dir, x.base, indexSuffix)
+	}
+	return filePath(x.dir, x.base, timeIndexSuffix)
+}
+
+// open opens the file, which stays open until closeIdle. The caller holds mu.
+func (x *index) open() error {
+	if x.file != nil {
+		return nil
+	}
+	f, err := x.fs.OpenReadWrite(x.name())
+	if err != nil {
+		return err
+	}
+	x.file = vfs.Share(f)
+	return nil
+}
+
+// load finds out how many entries the file holds. The caller holds mu.
+func (x *index) load() error {
+	if x.loaded {
+		return nil
+	}
+	if err := x.open(); err != nil {
+		return err
+	}
+	size, err := x.file.Size()
+	if err != nil {
+		return err
+	}
+	n, err := x.validEntries(int(size) / x.width)
+	if err != nil {
+		return err
+	}
+	if pad := size - int64(n)*int64(x.width); pad > 0 {
+		// Apache Kafka allocates index files ahead and trims them on close: after a kill the tail is zeros.
+		if err := x.file.Truncate(size - pad); err != nil {
+			return err
+		}
+	}
+	x.written, x.loaded = n, true
+	return nil
+}
+
+// validEntries finds the first of n entries that is all zeros: no real entry is. (A batch that is
+// indexed does not start at position 0; a time entry of time 0 for the base offset is not worth keeping.)
+func (x *index) validEntries(n int) (int, error) {
+	lo, hi := 0, n
+	var e [timeEntrySize]byte
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if err := readFull(x.file, e[:x.width], int64(mid)*int64(x.width)); err != nil {
+			return 0, err
+		}
+		if e == [timeEntrySize]byte{} {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return lo, nil
+}
+
+// add appends one entry; it reaches the file with the next write. An index that cannot be written (a full
+// disk) keeps its entries in memory: append goes on, roll and close report the error.
+func (x *index) add(entry []byte) {
+	x.mu.Lock()
+	if x.tail == nil {
+		x.tail = make([]byte, 0, tailEntries*x.width)
+	}
+	x.tail = append(x.tail, entry...)
+	full := len(x.tail) >= tailEntries*x.width
+	x.mu.Unlock()
+	if full {
+		_ = x.write()
+	}
+}
+
+// write writes the waiting entries, and makes an empty file when there is none.
+func (x *index) write() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := x.load(); err != nil {
+		return err
+	}
+	if err := x.open(); err != nil {
+		return err
+	}
+	if len(x.tail) == 0 {
+		return nil
+	}
+	x.dirty = true
+	if n, err := x.file.WriteAt(x.tail, int64(x.written)*int64(x.width)); err != nil {
+		return fmt.Errorf("write %s: %w", x.name(), err)
+	} else if n != len(x.tail) {
+		return fmt.Errorf("write %s: %w", x.name(), io.ErrShortWrite)
+	}
+	x.written += len(x.tail) / x.width
+	x.tail = x.tail[:0]
+	return nil
+}
+
+// count returns the number of entries.
+func (x *index) count() (int, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := x.load(); err != nil {
+		return 0, err
+	}
+	return x.written + len(x.tail)/x.width, nil
+}
+
+// last reads the last entry into e. ok is false when there is none.
+func (x *index) last(e *[timeEntrySize]byte) (ok bool, err error) {
+	n, err := x.count()
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, x.at(n-1, e)
+}
+
+// at reads entry i into e.
+func (x *index) at(i int, e *[timeEntrySize]byte) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if i >= x.written {
+		copy(e[:], x.tail[(i-x.written)*x.width:][:x.width])
+		return nil
+	}
+	if err := x.open(); err != nil {
+		return err
+	}
+	return readFull(x.file, e[:x.width], int64(i)*int64(x.width))
+}
+
+// cut keeps the first n entries.
+func (x *index) cut(n int) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := x.load(); err != nil {
+		return err
+	}
+	if n >= x.written {
+		x.tail = x.tail[:(n-x.written)*x.width]
+		return nil
+	}
+	if err := x.open(); err != nil {
+		return err
+	}
+	x.tail = x.tail[:0]
+	x.written, x.dirty = n, true
+	return x.file.Truncate(int64(n) * int64(x.width))
+}
+
+// reset empties the index, whatever the file holds.
+func (x *index) reset() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.tail, x.written, x.loaded, x.dirty = x.tail[:0], 0, true, true
+	if _, err := x.fs.Stat(x.name()); vfs.IsNotExist(err) {
+		return nil // not made before there is something to write: the disk may be full
+	}
+	if err := x.open(); err != nil {
+		return err
+	}
+	return x.file.Truncate(0)
+}
+
+// replace makes entries the index's whole contents, durably.
+func (x *index) replace(entries []byte) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := x.open(); err != nil {
+		return err
+	}
+	if _, err := x.file.WriteAt(entries, 0); err != nil {
+		return err
+	}
+	if err := x.file.Truncate(int64(len(entries))); err != nil {
+		return err
+	}
+	x.tail, x.written, x.loaded = x.tail[:0], len(entries)/x.width, true
+	return x.file.Sync()
+}
+
+// sync makes the file's contents durable. Entries that wait in memory are not in it.
+func (x *index) sync() error {
+	x.mu.Lock()
+	f := x.file
+	if !x.dirty || f == nil {
+		x.mu.Unlock()
+		return nil
+	}
+	f.Acquire()
+	x.dirty = false
+	x.mu.Unlock()
+	err := f.Sync()
+	_ = f.Release()
+	if err != nil {
+		return fmt.Errorf("sync %s: %w", x.name(), err)
+	}
+	return nil
+}
+
+// closeIdle gives up the open file, unless it must be synced first.
+func (x *index) closeIdle() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.file != nil && !x.dirty {
+		_ = x.file.Release()
+		x.file = nil
+	}
+}
+
+// close gives up the open file.
+func (x *index) close() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.file != nil {
+		_ = x.file.Release()
+		x.file = nil
+	}
+}
+
+// takeTail hands the buffer of waiting entries to the next segment's index.
+func (x *index) takeTail() []byte {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	t := x.tail
+	x.tail = nil
+	return t[:0]
+}
+
+// entryKey is what an index is ordered by: the relative offset, or the timestamp.
+func (x *index) entryKey(e []byte) int64 {
+	if x.width == offsetEntrySize {
+		return int64(int32(binary.BigEndian.Uint32(e)))
+	}
+	return int64(binary.BigEndian.Uint64(e))
+}
+
+// floor finds the last entry whose key is at most key and copies it to e. ok is false when there is none.
+// slot is its number.
+func (x *index) floor(key int64, e *[timeEntrySize]byte) (slot int, ok bool, err error) {
+	x.mu.Lock()
+	if err := x.load(); err != nil {
+		x.mu.Unlock()
+		return 0, false, err
+	}
+	if i := x.floorIn(x.tail, key); i >= 0 {
+		copy(e[:], x.tail[i*x.width:][:x.width])
+		slot = x.written + i
+		x.mu.Unlock()
+		return slot, true, nil
+	}
+	n := x.written
+	if n == 0 {
+		x.mu.Unlock()
+		return 0, false, nil
+	}
+	if err := x.open(); err != nil {
+		x.mu.Unlock()
+		return 0, false, err
+	}
+	f := x.file
+	f.Acquire()
+	x.mu.Unlock()
+	slot, err = x.floorInFile(f, n, key, e)
+	_ = f.Release()
+	return slot, slot >= 0 && err == nil, err
+}
+
+// floorIn is floor among the entries in b, by number, -1 for none.
+func (x *index) floorIn(b []byte, key int64) int {
+	lo, hi := 0, len(b)/x.width // entries below lo are at most key, those from hi on are above
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if x.entryKey(b[mid*x.width:]) <= key {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo - 1
+}
+
+// floorInFile is floor among the first n entries of f. It reads whole pages and guesses by interpolation
+// where the key is: offsets grow evenly, so one or two reads do. Every other guess halves the rest, so
+// uneven keys cost no more than a binary search.
+func (x *index) floorInFile(f vfs.File, n int, key int64, e *[timeEntrySize]byte) (int, error) {
+	page := pagePool.Get().(*[pageBytes]byte)
+	defer pagePool.Put(page)
+	perPage := pageBytes / x.width
+	lo, hi := 0, n // the answer's slot is in [lo-1, hi-1]
+	var loKey, hiKey int64
+	bounded := false // loKey and hiKey are known
+	for try := 0; lo < hi; try++ {
+		at := lo + (hi-lo)/2
+		if bounded && try%2 == 1 && hiKey > loKey && key >= loKey {
+			at = lo + int(float64(hi-lo)*(float64(key-loKey)/float64(hiKey-loKey)))
+		}
+		first := max(lo, min(at-perPage/2, hi-perPage))
+		count := min(perPage, hi-first)
+		b := page[:count*x.width]
+		if err := readFull(f, b, int64(first)*int64(x.width)); err != nil {
+			return -1, err
+		}
+		i := x.floorIn(b, key)
+		switch {
+		case i < 0 && first > lo:
+			hi, hiKey = first, x.entryKey(b)
+		case i == count-1 && first+count < hi:
+			copy(e[:], b[i*x.width:])
+			lo, loKey = first+count, x.entryKey(b[i*x.width:])
+		default:
+			if i >= 0 {
+				copy(e[:], b[i*x.width:][:x.width])
+			}
+			return first + i, nil
+		}
+		bounded = lo > 0 && hi < n
+	}
+	return lo - 1, nil
+}
+
+// pagePool holds the buffers that look-ups read index pages and batch headers into.
+var pagePool = sync.Pool{New: func() any { return new([pageBytes]byte) }}
+
+// readFull fills b from f at pos; a file that ends before that is io.ErrUnexpectedEOF.
+func readFull(f vfs.File, b []byte, pos int64) error {
+	n, err := f.ReadAt(b, pos)
+	if n == len(b) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// OffsetEntry is an entry of an offset index: the batch whose last offset is Offset starts at Position.
+type OffsetEntry struct {
+	Offset   model.Offset
+	Position int64
+}
+
+func (en OffsetEntry) encode(base model.Offset) (b [offsetEntrySize]byte) {
+	binary.BigEndian.PutUint32(b[0:], uint32(en.Offset-base))
+	binary.BigEndian.PutUint32(b[4:], uint32(en.Position))
+	return b
+}
+
+func decodeOffsetEntry(b []byte, base model.Offset) OffsetEntry {
+	return OffsetEntry{
+		Offset:   base + model.Offset(int32(binary.BigEndian.Uint32(b))),
+		Position: int64(int32(binary.BigEndian.Uint32(b[4:]))),
+	}
+}
+
+// TimeEntry is an entry of a time index: no batch up to and with the one whose last offset is Offset holds a
+// timestamp above Timestamp, and that batch holds it.
+type TimeEntry struct {
+	Timestamp model.TimestampMs
+	Offset    model.Offset
+}
+
+func (en TimeEntry) encode(base model.Offset) (b [timeEntrySize]byte) {
+	binary.BigEndian.PutUint64(b[0:], uint64(en.Timestamp))
+	binary.BigEndian.PutUint32(b[8:], uint32(en.Offset-base))
+	return b
+}
+
+func decodeTimeEntry(b []byte, base model.Offset) TimeEntry {
+	return TimeEntry{
+		Timestamp: model.TimestampMs(binary.BigEndian.Uint64(b)),
+		Offset:    base + model.Offset(int32(binary.BigEndian.Uint32(b[8:]))),
+	}
+}
