@@ -1,0 +1,37 @@
+package mutants
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"highwater.dev/workbook/lab"
+	"highwater.dev/workbook/manifest"
+)
+
+// WriteMatrix writes the kill matrix in Markdown: a section for each exercise, a row for each mutant with its misconception and the
+// tests that killed it.
+func WriteMatrix(w io.Writer, chapters []*manifest.Chapter, kills []Kill) error {
+	var b strings.Builder
+	b.WriteString("# Kill matrix\n\nMade by `go run . mutants --out docs/mutants.md`. Each row is a wrong program; the graded tests of its exercise have to reject it.\n")
+	total := 0
+	for _, c := range chapters {
+		for _, e := range c.Exercises {
+			fmt.Fprintf(&b, "\n## %s %s\n\n| Mutant | The misconception | Killed by |\n|---|---|---|\n", e.ID, e.Title)
+			for _, k := range kills {
+				if k.Exercise != e.ID || k.Mutant == "" {
+					continue
+				}
+				total++
+				killers := strings.Join(k.KilledBy, ", ")
+				if k.How == lab.Pass {
+					killers = "**survives**"
+				}
+				fmt.Fprintf(&b, "| %s | %s | %s |\n", k.Mutant, k.Misconception, killers)
+			}
+		}
+	}
+	fmt.Fprintf(&b, "\n%d mutants.\n", total)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
