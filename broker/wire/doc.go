@@ -28,9 +28,10 @@
 //  1. Decoding never panics and never reads outside the frame.
 //  2. Decoding a Produce or Fetch request allocates at most 3 times the frame, and nothing when the request
 //     struct has grown to its working size. Counts are believed only after the whole body was walked.
-//  3. Decoding through kmsg takes frames of at most MaxKmsgFrame bytes, at most maxKmsgDecodes at once, and at most
-//     100 times the frame in memory each: kmsg refuses counts greater than the bytes that are left, and no
-//     served request nests structs of more than 100 bytes in all (a test adds them up).
+//  3. Decoding through kmsg takes frames of at most MaxKmsgFrame bytes, at most maxKmsgDecodes at once. The body
+//     is first walked against its shape without building anything, so kmsg sees only counts that are true. What
+//     it then builds is at most 100 times the frame (a fuzz target measures it; about 25 times is usual for
+//     a frame that consists of the smallest elements).
 //  4. Bytes that follow a body are ignored, as Apache Kafka ignores them.
 //  5. Strings and byte slices of decoded requests are stretches of the frame: they live as long as it does.
 package wire

@@ -117,7 +117,9 @@ func (q *FetchRequest) walk(store bool) (n fetchCounts, ok bool) {
 	}
 	if flexible {
 		for t := r.Tags(); t > 0 && !r.bad; t-- {
-			q.readTag(r.Tag())
+			if !q.readTag(r.Tag()) {
+				r.fail()
+			}
 		}
 	}
 	return n, !r.bad
@@ -205,18 +207,16 @@ func (q *FetchRequest) walkForgotten(r *Reader, n *fetchCounts, store bool) {
 	}
 }
 
-// readTag takes a tagged field of the request: 0 is the cluster id, 1 the replica's state (KIP-903). Its contents
-// are checked with the second walk as with the first, so a field that is malformed counts as absent.
-func (q *FetchRequest) readTag(tag uint32, value []byte) {
+// readTag takes a tagged field of the request: 0 is the cluster id, 1 the replica's state (KIP-903). It reports
+// whether the field is well-formed.
+func (q *FetchRequest) readTag(tag uint32, value []byte) bool {
 	v := NewReader(value)
 	switch {
 	case tag == 0:
 		q.ClusterID, q.HasClusterID = v.NullableString(true)
 	case tag == 1 && q.Version >= 15:
-		id, epoch := v.Int32(), v.Int64()
-		if v.bad {
-			return
-		}
-		q.ReplicaID, q.ReplicaEpoch = model.NodeID(id), epoch
+		q.ReplicaID, q.ReplicaEpoch = model.NodeID(v.Int32()), v.Int64()
+		v.SkipTags()
 	}
+	return !v.bad
 }

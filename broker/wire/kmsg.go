@@ -32,6 +32,9 @@ func DecodeKmsg(h *Header, body []byte) (kmsg.Request, error) {
 	if !Serves(h.Key, h.Version) {
 		return nil, fmt.Errorf("%w: %s version %d", ErrUnsupportedVersion, Name(h.Key), h.Version)
 	}
+	if err := checkShape(h.Key, h.Version, body); err != nil {
+		return nil, fmt.Errorf("%s version %d of %d bytes: %w", Name(h.Key), h.Version, len(body), err)
+	}
 	req := kmsg.RequestForKey(h.Key)
 	req.SetVersion(h.Version)
 	kmsgSlots <- struct{}{}
