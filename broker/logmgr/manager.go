@@ -1,63 +1,223 @@
 package logmgr
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"math/rand/v2"
+	"path"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"highwater.dev/broker/clock"
 	"highwater.dev/broker/commitlog"
+	"highwater.dev/broker/commitlog/checkpoint"
 	"highwater.dev/broker/config"
-	"highwater.dev/broker/metrics"
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/vfs"
 )
+
+// ErrDuplicate: two log dirs hold the same partition.
+var ErrDuplicate = errors.New("logmgr: partition is in two log dirs")
 
 // Options say which log dirs a Manager owns. FS, Config and Clock are needed.
 type Options struct {
 	FS         vfs.FS
 	Config     *config.Server // log.dirs, node.id, intervals
 	Components commitlog.Components
-	Seed       uint64 // of the ids given to a new cluster and new log dirs
+	Seed       uint64 // of the ids that new clusters, log dirs and renamed folders get
 	Clock      clock.Clock
-	Logger     *slog.Logger      // may be nil
-	Metrics    *metrics.Registry // may be nil
+	Logger     *slog.Logger // may be nil
 }
 
-// Manager owns the logs of all partitions of this broker.
-type Manager struct{ o Options }
+// Manager owns the logs of all partitions of this broker. It is safe for concurrent use.
+type Manager struct {
+	o         Options
+	logger    *slog.Logger
+	dirs      []*LogDir
+	clusterID string
+	rand      *rand.Rand // guarded by mu
 
-// Topic is what Load needs to know of a partition's topic.
+	mu       sync.RWMutex
+	logs     map[model.TopicPartition]*entry
+	doomed   []doomed // folders to delete, in the order of their time
+	closed   bool
+	describe func(model.TopicPartition) (highWatermark model.Offset, ok bool)
+
+	tasks   []task
+	wake    chan struct{}
+	stopped chan struct{}
+}
+
+// LogDir is one of log.dirs.
+type LogDir struct {
+	path  string
+	id    model.TopicID
+	lock  io.Closer
+	clean bool // the last shutdown was
+	err   atomic.Pointer[error]
+	count int // of logs; guarded by Manager.mu
+}
+
+// Path is the dir as log.dirs has it.
+func (d *LogDir) Path() string { return d.path }
+
+// Err is not nil when the dir is offline.
+func (d *LogDir) Err() error {
+	if err := d.err.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// entry is a partition on disk.
+type entry struct {
+	dir *LogDir
+	log *commitlog.Partition // nil: it could not be opened
+	err error                // why
+}
+
+// Topic is what opening a partition needs to know of its topic.
 type Topic struct {
 	ID     model.TopicID
 	Config config.Topic
 }
 
 // Open locks the log dirs and checks or writes their meta.properties. It loads no partition: see Load.
-func Open(o Options) (*Manager, error) { return &Manager{o: o}, nil }
-
-// Load opens every partition on disk, log.dirs in parallel and num.recovery.threads.per.data.dir partitions of each
-// at once. known describes the partition that a folder's name says; a folder that it does not know, or that
-// belongs to another topic id, is renamed to -stray and left alone. Call it once, before Get, Create and Delete.
-func (m *Manager) Load(known func(tp model.TopicPartition) (Topic, bool)) error { return nil }
-
-// ClusterID is the cluster's id, generated at first start.
-func (m *Manager) ClusterID() string { return "" }
-
-// MetadataDir is the log dir for __cluster_metadata-0: metadata.log.dir, or the first log dir.
-func (m *Manager) MetadataDir() string { return "" }
-
-// Get finds a partition's log; nil when there is none.
-func (m *Manager) Get(tp model.TopicPartition) *commitlog.Partition { return nil }
-
-// Create makes a partition's log, or returns the one that is there with the same topic id.
-func (m *Manager) Create(tp model.TopicPartition, t Topic) (*commitlog.Partition, error) {
-	return nil, nil
+// Errors say what is wrong with which dir and what to do; vfs.ErrLocked when another process has a dir.
+func Open(o Options) (*Manager, error) {
+	m := &Manager{
+		o: o, logger: o.Logger, logs: map[model.TopicPartition]*entry{},
+		rand: rand.New(rand.NewPCG(o.Seed, 0)), wake: make(chan struct{}, 1),
+	}
+	if m.logger == nil {
+		m.logger = slog.New(slog.DiscardHandler)
+	}
+	for _, p := range o.Config.LogDirs {
+		d, err := lockDir(o.FS, p)
+		if err != nil {
+			return nil, errors.Join(err, m.unlock())
+		}
+		m.dirs = append(m.dirs, d)
+	}
+	if err := m.identify(); err != nil {
+		return nil, errors.Join(err, m.unlock())
+	}
+	m.schedule()
+	return m, nil
 }
 
-// Delete takes a partition's log away: it is closed and renamed now and deleted after file.delete.delay.ms.
-func (m *Manager) Delete(tp model.TopicPartition) error { return nil }
+func lockDir(fs vfs.FS, dir string) (*LogDir, error) {
+	if err := fs.MkdirAll(dir); err != nil {
+		return nil, fmt.Errorf("logmgr: make log dir %s: %w", dir, err)
+	}
+	lock, err := fs.Lock(path.Join(dir, ".lock"))
+	if errors.Is(err, vfs.ErrLocked) {
+		return nil, fmt.Errorf("logmgr: log dir %s is in use by another process: stop it, or give this node another log.dirs: %w", dir, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("logmgr: lock log dir %s: %w", dir, err)
+	}
+	return &LogDir{path: dir, lock: lock}, nil
+}
 
-// Start runs the background turns on one goroutine.
-func (m *Manager) Start() {}
+func (m *Manager) unlock() error {
+	var errs []error
+	for _, d := range m.dirs {
+		errs = append(errs, d.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// ClusterID is the cluster's id: that of the log dirs, or a new one when no dir had one.
+func (m *Manager) ClusterID() string { return m.clusterID }
+
+// MetadataDir is the log dir for __cluster_metadata-0: the first of log.dirs.
+func (m *Manager) MetadataDir() string { return m.dirs[0].path }
+
+// Get finds a partition's log; nil when it is not here or cannot be opened.
+func (m *Manager) Get(tp model.TopicPartition) *commitlog.Partition {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if e := m.logs[tp]; e != nil {
+		return e.log
+	}
+	return nil
+}
+
+// DirOf is the log dir of a partition that is here; nil otherwise.
+func (m *Manager) DirOf(tp model.TopicPartition) *LogDir {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if e := m.logs[tp]; e != nil {
+		return e.dir
+	}
+	return nil
+}
+
+// Create makes a partition's log, in the online log dir with the fewest partitions, or returns the one that is
+// there. KAFKA_STORAGE_ERROR: the disk refuses, or the log that is there could not be opened.
+func (m *Manager) Create(tp model.TopicPartition, t Topic) (*commitlog.Partition, error) {
+	m.mu.Lock()
+	if e := m.logs[tp]; e != nil {
+		m.mu.Unlock()
+		return e.log, e.err
+	}
+	d := m.emptiest()
+	if d == nil {
+		m.mu.Unlock()
+		return nil, fmt.Errorf("%w: every log dir is offline", kerr.KafkaStorageError)
+	}
+	d.count++
+	m.mu.Unlock()
+	log, err := m.create(d, tp, t)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil {
+		d.count--
+		return nil, fmt.Errorf("%w: create %v in %s: %w", kerr.KafkaStorageError, tp, d.path, err)
+	}
+	m.logs[tp] = &entry{dir: d, log: log}
+	return log, nil
+}
+
+func (m *Manager) emptiest() *LogDir {
+	var best *LogDir
+	for _, d := range m.dirs {
+		if d.Err() == nil && (best == nil || d.count < best.count) {
+			best = d
+		}
+	}
+	return best
+}
+
+// create makes the folder, names its topic and opens an empty log. The folder's name is durable when it returns: a
+// flush of the log must not depend on it.
+func (m *Manager) create(d *LogDir, tp model.TopicPartition, t Topic) (*commitlog.Partition, error) {
+	dir := path.Join(d.path, tp.String())
+	if err := m.o.FS.MkdirAll(dir); err != nil {
+		return nil, err
+	}
+	if err := checkpoint.WritePartitionMetadata(m.o.FS, dir, t.ID); err != nil {
+		return nil, err
+	}
+	if err := m.o.FS.SyncDir(d.path); err != nil {
+		return nil, err
+	}
+	return commitlog.Open(m.o.FS, dir, tp, m.options(t, true, 0, 0))
+}
+
+func (m *Manager) options(t Topic, clean bool, recoveryPoint, start model.Offset) commitlog.Options {
+	return commitlog.Options{
+		Topic: t.Config, Components: m.o.Components, Clean: clean, RecoveryPoint: recoveryPoint, Start: start,
+		ProducerIDExpirationMs: m.o.Config.ProducerIDExpirationMs, Clock: m.o.Clock, Logger: m.logger,
+	}
+}
 
 // Dir describes a log dir for DescribeLogDirs.
 type Dir struct {
@@ -67,8 +227,90 @@ type Dir struct {
 	Logs        []*commitlog.Partition
 }
 
-// Dirs describes the log dirs, in the order of log.dirs.
-func (m *Manager) Dirs() []Dir { return nil }
+// Dirs describes the log dirs, in the order of log.dirs; logs in the order of their names.
+func (m *Manager) Dirs() []Dir {
+	dirs := make([]Dir, len(m.dirs))
+	for i, d := range m.dirs {
+		dirs[i] = Dir{Path: d.path, Err: d.Err()}
+		var err error
+		if dirs[i].Total, dirs[i].Free, err = m.o.FS.Usage(d.path); err != nil {
+			dirs[i].Total, dirs[i].Free = -1, -1
+		}
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, tp := range m.sorted() {
+		if e := m.logs[tp]; e.log != nil {
+			i := slices.Index(m.dirs, e.dir)
+			dirs[i].Logs = append(dirs[i].Logs, e.log)
+		}
+	}
+	return dirs
+}
 
-// Close stops the turns, closes all logs, writes the checkpoints and .kafka_cleanshutdown, and unlocks.
-func (m *Manager) Close() error { return nil }
+// sorted are the partitions that are here, by name. The caller holds mu.
+func (m *Manager) sorted() []model.TopicPartition {
+	tps := make([]model.TopicPartition, 0, len(m.logs))
+	for tp := range m.logs {
+		tps = append(tps, tp)
+	}
+	slices.SortFunc(tps, compare)
+	return tps
+}
+
+// Failed takes the dir of a log offline whose Failed is not nil. Who sees the failure first calls it; the turns do too.
+func (m *Manager) Failed(log *commitlog.Partition) {
+	err := log.Failed()
+	d := m.DirOf(log.TopicPartition())
+	if err != nil && d != nil {
+		m.offline(d, err)
+	}
+}
+
+// offline marks a dir. Its logs stay readable.
+func (m *Manager) offline(d *LogDir, err error) {
+	if d.err.CompareAndSwap(nil, &err) {
+		m.logger.Error("log dir is offline: no appends to its partitions until the broker starts again",
+			"dir", d.path, "error", err)
+	}
+}
+
+// SetHighWatermarks tells the manager where to ask for high watermarks, for retention and for their
+// checkpoint. Call it before Load; without it, a log's end counts as its high watermark.
+func (m *Manager) SetHighWatermarks(f func(model.TopicPartition) (model.Offset, bool)) {
+	m.describe = f
+}
+
+func (m *Manager) highWatermark(log *commitlog.Partition) model.Offset {
+	if m.describe != nil {
+		if hw, ok := m.describe(log.TopicPartition()); ok {
+			return hw
+		}
+	}
+	return log.EndOffset()
+}
+
+// Close stops the turns, flushes and closes all logs, writes the checkpoints and .kafka_cleanshutdown, and unlocks the
+// dirs. A dir with an error gets no clean mark: it is recovered at the next start.
+func (m *Manager) Close() error {
+	m.mu.Lock()
+	was := m.closed
+	m.closed = true
+	m.mu.Unlock()
+	if was {
+		return nil
+	}
+	m.signal()
+	if m.stopped != nil {
+		<-m.stopped
+	}
+	start := m.o.Clock.Now()
+	errs := make([]error, len(m.dirs))
+	var wg sync.WaitGroup
+	for i, d := range m.dirs {
+		wg.Go(func() { errs[i] = m.closeDir(d) })
+	}
+	wg.Wait()
+	m.logger.Info("logs closed", "partitions", len(m.logs), "took", m.o.Clock.Now().Sub(start).Round(time.Millisecond))
+	return errors.Join(append(errs, m.unlock())...)
+}

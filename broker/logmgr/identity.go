@@ -1,0 +1,71 @@
+package logmgr
+
+import (
+	"encoding/binary"
+	"fmt"
+	"path"
+
+	"highwater.dev/broker/commitlog/checkpoint"
+	"highwater.dev/broker/model"
+	"highwater.dev/broker/vfs"
+)
+
+// identify reads the dirs' meta.properties, refuses what does not belong together, and formats the dirs that have none.
+func (m *Manager) identify() error {
+	node := model.NodeID(m.o.Config.NodeID)
+	formatted := make([]bool, len(m.dirs))
+	from := "" // the dir that m.clusterID comes from
+	for i, d := range m.dirs {
+		meta, err := checkpoint.ReadMeta(m.o.FS, d.path)
+		if vfs.IsNotExist(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("logmgr: log dir %s: %w; restore the file, or move the folder away to start afresh", d.path, err)
+		}
+		file := path.Join(d.path, checkpoint.MetaProperties)
+		switch {
+		case meta.NodeID != node:
+			return fmt.Errorf("logmgr: log dir %s belongs to node %d (%s), and this is node %d: "+
+				"set node.id=%d, or give this node another log.dirs", d.path, meta.NodeID, file, node, meta.NodeID)
+		case m.clusterID != "" && meta.ClusterID != "" && meta.ClusterID != m.clusterID:
+			return fmt.Errorf("logmgr: log dir %s belongs to cluster %s (%s), but %s to cluster %s: "+
+				"log.dirs must name folders of one cluster", d.path, meta.ClusterID, file, from, m.clusterID)
+		}
+		if meta.ClusterID != "" {
+			m.clusterID, from = meta.ClusterID, d.path
+		}
+		d.id, formatted[i] = meta.DirectoryID, meta.ClusterID != "" && meta.DirectoryID != model.TopicID{}
+	}
+	if m.clusterID == "" {
+		m.clusterID = m.newUUID().String()
+	}
+	for i, d := range m.dirs {
+		if formatted[i] {
+			continue
+		}
+		if d.id == (model.TopicID{}) {
+			d.id = m.newUUID()
+		}
+		meta := checkpoint.Meta{ClusterID: m.clusterID, NodeID: node, DirectoryID: d.id}
+		if err := checkpoint.WriteMeta(m.o.FS, d.path, meta); err != nil {
+			return fmt.Errorf("logmgr: format log dir %s: %w", d.path, err)
+		}
+		m.logger.Info("formatted log dir", "dir", d.path, "clusterId", m.clusterID, "nodeId", node, "directoryId", d.id.String())
+	}
+	return nil
+}
+
+// newUUID draws a random UUID (version 4) whose text does not begin with '-', as Kafka's do. Not safe for
+// concurrent use.
+func (m *Manager) newUUID() model.TopicID {
+	for {
+		var id model.TopicID
+		binary.BigEndian.PutUint64(id[:8], m.rand.Uint64())
+		binary.BigEndian.PutUint64(id[8:], m.rand.Uint64())
+		id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+		if id.String()[0] != '-' {
+			return id
+		}
+	}
+}
