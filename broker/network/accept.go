@@ -90,8 +90,9 @@ type quota struct {
 	changed  sync.Cond
 	open     int // connections
 	max      int
-	perIP    map[netip.Addr]int
+	perIP    map[netip.Addr]int // connections of each peer
 	maxPerIP int
+	byIP     map[netip.Addr]int // limits of certain peers in maxPerIP's stead
 	closed   bool
 }
 
@@ -104,10 +105,18 @@ const (
 	quotaClosed
 )
 
-func (q *quota) init(max, maxPerIP int) {
+func (q *quota) init(c Config) {
 	q.changed.L = &q.mu
-	q.max, q.maxPerIP = max, maxPerIP
+	q.max, q.maxPerIP, q.byIP = c.MaxConnections, c.MaxConnectionsPerIP, c.ByIP
 	q.perIP = map[netip.Addr]int{}
+}
+
+// limit is how many connections addr may have.
+func (q *quota) limit(addr netip.Addr) int {
+	if n, special := q.byIP[addr]; special {
+		return n
+	}
+	return q.maxPerIP
 }
 
 // acquire counts a connection from addr, waiting for a place where there is none.
@@ -118,7 +127,7 @@ func (q *quota) acquire(addr netip.Addr) admission {
 		switch {
 		case q.closed:
 			return quotaClosed
-		case q.perIP[addr] >= q.maxPerIP:
+		case q.perIP[addr] >= q.limit(addr):
 			return tooManyOfPeer
 		case q.open < q.max:
 			q.open++

@@ -48,7 +48,7 @@ func newConn(s *Server, nc net.Conn, listener string) *conn {
 		expect: minResponse,
 	}
 	c.frames = frameReader{src: link, pool: &s.pool, limit: s.config.MaxRequestBytes}
-	c.sender = sender{conn: link, more: link.WriteMore, transfer: s.transfer, pool: &s.pool}
+	c.sender = sender{conn: link, more: link.WriteMore, transfer: s.transfer, gatherBelow: s.gather, pool: &s.pool}
 	return c
 }
 

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// copyBelow is the size of a region, in bytes, up to which reading it into the response's own bytes is cheaper
+	// gatherBelow is the size of a region, in bytes, up to which reading it into the response's own bytes is cheaper
 	// than a sendfile of its own (BenchmarkRegion, docs of the package's benchmarks).
-	copyBelow = 16 << 10
+	gatherBelow = 16 << 10
 
 	// gatherBytes is the size of the buffer in which small regions and the headers around them are collected.
 	gatherBytes = 64 << 10
@@ -30,6 +30,8 @@ type sender struct {
 	more     func([]byte) error // writes and says that more follows
 	transfer Transfer
 	pool     *bufferPool
+
+	gatherBelow int64
 
 	direct []byte // bytes of the response that wait to be sent where they lie
 	gather []byte // or else bytes that were collected, in a buffer from pool
@@ -75,7 +77,7 @@ func (s *sender) pieces(buf []byte, resp *wire.Response, shift int) (regions int
 		if placed.Region.Len == 0 {
 			continue
 		}
-		if placed.Region.Len <= copyBelow {
+		if placed.Region.Len <= s.gatherBelow {
 			if err := s.small(placed); err != nil {
 				return regions, err
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"net/netip"
 	"strconv"
@@ -13,50 +12,19 @@ import (
 	"sync/atomic"
 	"time"
 
+	"highwater.dev/broker/metrics"
 	"highwater.dev/broker/wire"
 )
-
-// Config holds what the network layer takes from the broker's configuration, under Kafka's names.
-type Config struct {
-	Listeners []Listener
-
-	MaxRequestBytes     int           // socket.request.max.bytes; 0: 100 MiB
-	SendBufferBytes     int           // socket.send.buffer.bytes; below 1: the operating system's choice
-	ReceiveBufferBytes  int           // socket.receive.buffer.bytes; below 1: the operating system's choice
-	MaxIdle             time.Duration // connections.max.idle.ms; 0: connections never expire
-	MaxConnections      int           // max.connections; 0: no limit
-	MaxConnectionsPerIP int           // max.connections.per.ip; 0: no limit
-}
-
-// Listener is an address to listen on.
-type Listener struct {
-	Name string // as in listeners=NAME://host:port
-	Host string // empty: all interfaces
-	Port int    // 0: any free port (Addr tells which)
-}
-
-// DefaultMaxRequestBytes is Kafka's socket.request.max.bytes.
-const DefaultMaxRequestBytes = 100 << 20
-
-func (c Config) withDefaults() Config {
-	if c.MaxRequestBytes <= 0 {
-		c.MaxRequestBytes = DefaultMaxRequestBytes
-	}
-	if c.MaxConnections <= 0 {
-		c.MaxConnections = math.MaxInt32
-	}
-	if c.MaxConnectionsPerIP <= 0 {
-		c.MaxConnectionsPerIP = math.MaxInt32
-	}
-	return c
-}
 
 // Options are the parts of a Server.
 type Options struct {
 	Config   Config
 	Handler  wire.Handler
-	Logger   *slog.Logger // nil: slog.Default()
-	Transfer Transfer     // nil: NewSendfile()
+	Logger   *slog.Logger      // nil: slog.Default()
+	Metrics  *metrics.Registry // nil: nobody sees the figures
+	Transfer Transfer          // nil: NewSendfile()
+
+	gatherBelow int64 // 0: the constant of that name; the benchmarks measure others
 }
 
 // ErrClosed is returned by Listen after Shutdown.
@@ -68,6 +36,7 @@ type Server struct {
 	handler  wire.Handler
 	logger   *slog.Logger
 	transfer Transfer
+	gather   int64 // regions of up to so many bytes are copied into the response
 	pool     bufferPool
 	counters counters
 	quota    quota
@@ -100,10 +69,14 @@ func New(o Options) *Server {
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
+	if s.gather = o.gatherBelow; s.gather == 0 {
+		s.gather = gatherBelow
+	}
 	if s.transfer == nil {
 		s.transfer = NewSendfile()
 	}
-	s.quota.init(s.config.MaxConnections, s.config.MaxConnectionsPerIP)
+	s.counters = newCounters(o.Metrics, &s.pool)
+	s.quota.init(s.config)
 	return s
 }
 

@@ -50,7 +50,7 @@ func TestSendsRegionsBetweenBytes(t *testing.T) {
 	cases := map[string][]stretch{
 		"one large":        {{12345, 1 << 20}},
 		"one small":        {{1, 100}},
-		"small and large":  {{0, 100}, {100, 2 << 20}, {7, copyBelow}, {9, copyBelow + 1}, {3, 1}},
+		"small and large":  {{0, 100}, {100, 2 << 20}, {7, gatherBelow}, {9, gatherBelow + 1}, {3, 1}},
 		"many small":       {{0, 16000}, {5, 16000}, {6, 16000}, {7, 16000}, {8, 16000}, {9, 16000}},
 		"empty ones":       {{0, 0}, {100, 70000}, {0, 0}, {5, 0}},
 		"the file's end":   {{8<<20 - 70000, 70000}},
