@@ -129,10 +129,10 @@ func (c *content) crashed(crash *crash, n *node) *content {
 	if len(c.dirty) > 0 || c.size != c.durableSize || c.lowestSize < c.durableSize {
 		c.chance(clone, crash, crash.dice(n))
 	}
+	clone.cutDurable(clone.size)
 	for i := range clone.blocks {
 		clone.blocks[i].data = clone.blocks[i].durable
 	}
-	clone.cutDurable(clone.size)
 	return clone
 }
 
@@ -143,10 +143,12 @@ func (c *content) chance(clone *content, crash *crash, dice *rand.Rand) {
 	unreached := len(c.blocks) // blocks from here on keep what was durable
 	if !cutKept {
 		// The file system orders a cut before whatever is written over the place: without it, nothing of that is seen.
-		unreached = int(c.lowestSize / blockBytes)
+		unreached = min(unreached, int(c.lowestSize/blockBytes))
 	} else if hasCut {
 		clone.cutDurable(c.lowestSize)
-		clone.blocks = append(clone.blocks, make([]block, len(c.blocks)-len(clone.blocks))...)
+		gone := clone.blocks[len(clone.blocks):len(c.blocks)]
+		clear(gone)
+		clone.blocks = clone.blocks[:len(c.blocks)]
 	}
 	for i := range unreached { // in order of place: c.dirty is in order of time, which goroutines decide
 		if b := &c.blocks[i]; b.dirty {
@@ -189,19 +191,17 @@ func (c *crash) block(durable, data []byte, dice *rand.Rand) []byte {
 	return torn
 }
 
-// cutDurable drops what lies beyond size: a block that arrived beyond the file's end is not seen.
+// cutDurable drops what lies beyond size from the durable blocks: a block that arrived beyond the file's end is not seen.
 func (c *content) cutDurable(size int64) {
 	n := int((size + blockBytes - 1) / blockBytes)
 	if n < len(c.blocks) {
-		clear(c.blocks[n:])
 		c.blocks = c.blocks[:n]
 	}
 	if n > 0 && n == len(c.blocks) {
 		last := &c.blocks[n-1]
-		if length := int(size - int64(n-1)*blockBytes); len(last.data) > length {
-			last.data = last.data[:length:length]
+		if length := int(size - int64(n-1)*blockBytes); len(last.durable) > length {
+			last.durable = last.durable[:length:length]
 		}
-		last.durable = last.data
 	}
 	c.size, c.durableSize, c.lowestSize = size, size, size
 }
