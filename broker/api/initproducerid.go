@@ -1,13 +1,13 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"highwater.dev/broker/metadata"
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/producer"
 )
@@ -56,28 +56,31 @@ func (s *session) nextProducerID() (model.ProducerID, error) {
 	if id, ok := ids.blocks.Next(); ok {
 		return id, nil
 	}
-	ask := kmsg.NewPtrAllocateProducerIDsRequest()
-	ask.BrokerID = int32(s.api.self)
-	s.api.Quorum.View(func(image *metadata.Image) {
-		if b := image.Broker(s.api.self); b != nil {
-			ask.BrokerEpoch = b.Epoch
-		}
+	type outcome struct {
+		block producer.Block
+		err   error
+	}
+	done := make(chan outcome, 1)
+	s.api.Quorum.AllocateProducerIDs(func(first model.ProducerID, count int, err error) {
+		done <- outcome{producer.Block{First: first, Len: int32(count)}, err}
 	})
-	reply, err := s.submit(ask)
-	if err != nil {
-		return model.NoProducerID, retryLater(err)
+	select {
+	case o := <-done:
+		if o.err != nil {
+			return model.NoProducerID, retryLater(o.err)
+		}
+		ids.blocks.Add(o.block)
+	case <-s.cancelled:
+		return model.NoProducerID, retryLater(errCancelled)
 	}
-	block := reply.(*kmsg.AllocateProducerIDsResponse)
-	if block.ErrorCode != 0 {
-		return model.NoProducerID, retryLater(kerr.ErrorForCode(block.ErrorCode))
-	}
-	ids.blocks.Add(producer.Block{First: model.ProducerID(block.ProducerIDStart), Len: block.ProducerIDLen})
 	id, ok := ids.blocks.Next()
 	if !ok {
-		return model.NoProducerID, retryLater(fmt.Errorf("the controller's block of producer ids is empty"))
+		return model.NoProducerID, retryLater(errNoIDs)
 	}
 	return id, nil
 }
+
+var errNoIDs = errors.New("the controller's block of producer ids is empty")
 
 // retryLater is what clients of this API retry.
 func retryLater(err error) error { return fmt.Errorf("%w: %w", kerr.CoordinatorLoadInProgress, err) }

@@ -38,4 +38,3 @@ func (s *session) epochEnd(topic string, asked *kmsg.OffsetForLeaderEpochRequest
 	}
 	return p.EpochEnd(model.LeaderEpoch(asked.CurrentLeaderEpoch), model.LeaderEpoch(asked.LeaderEpoch))
 }
-

@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater.dev/broker"
+	"highwater.dev/broker/config"
+)
+
+// stopWithin is how long a graceful stop waits for clients before their connections are closed.
+const stopWithin = 30 * time.Second
+
+// defaults are what a node without a configuration file gets: alone, on loopback, with its data in the working directory.
+var defaults = []struct{ key, value string }{
+	{"node.id", "1"},
+	{"process.roles", "broker,controller"},
+	{"listeners", "PLAINTEXT://127.0.0.1:9092"},
+	{"log.dirs", ".highwater/data"},
+}
+
+func serveCommand(host Host) *cobra.Command {
+	var overrides []string
+	var level string
+	cmd := &cobra.Command{
+		Use:   "serve [server.properties]",
+		Short: "Run a broker",
+		Long: `Run a broker until SIGINT or SIGTERM.
+
+server.properties is Kafka's own file, with Kafka's names, units and defaults; the file that starts an Apache Kafka
+KRaft node starts Highwater. Without a file: node 1 on 127.0.0.1:9092 with its data in .highwater/data. The data folder
+is formatted at the first start. An unknown key is a warning; an invalid value refuses to start (exit 2) and says what
+is allowed, for all keys at once.
+
+Metrics, profiles and state are on highwater.admin.listener (default 127.0.0.1:9644; empty: off).`,
+		Example: `  highwater serve --override log.dirs=/var/lib/highwater
+  highwater serve server.properties --override auto.create.topics.enable=false`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			logger, err := newLogger(host, level)
+			if err != nil {
+				return &exitError{2, err}
+			}
+			server, err := loadServer(args, overrides, logger)
+			if err != nil {
+				return &exitError{2, err}
+			}
+			return serve(host, server, logger)
+		},
+	}
+	cmd.Flags().StringArrayVar(&overrides, "override", nil, "set a property, as key=value; goes before the file; may be repeated")
+	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+func newLogger(host Host, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log-level=%s: allowed is debug, info, warn or error", level)
+	}
+	return slog.New(slog.NewTextHandler(host.Stderr, &slog.HandlerOptions{Level: l})), nil
+}
+
+// loadServer reads the file, if there is one, and the overrides. The error lists everything that is wrong.
+func loadServer(args, overrides []string, logger *slog.Logger) (config.Server, error) {
+	props := &config.Properties{}
+	if len(args) == 1 {
+		f, err := os.Open(args[0])
+		if err != nil {
+			return config.Server{}, err
+		}
+		defer func() { _ = f.Close() }() // opened for reading: nothing can be lost
+		if props, err = config.ParseProperties(f, args[0]); err != nil {
+			return config.Server{}, err
+		}
+	} else {
+		for _, d := range defaults {
+			props.Set(d.key, d.value, "default")
+		}
+	}
+	for _, o := range overrides {
+		key, value, ok := strings.Cut(o, "=")
+		if !ok || strings.TrimSpace(key) == "" {
+			return config.Server{}, fmt.Errorf("--override %s: allowed is key=value", o)
+		}
+		props.Set(strings.TrimSpace(key), value, "--override")
+	}
+	server, warnings, err := config.LoadServer(props)
+	for _, w := range warnings {
+		logger.Warn("configuration", "warning", w.String())
+	}
+	if err != nil {
+		return config.Server{}, fmt.Errorf("the configuration is refused:\n%w", err)
+	}
+	return server, nil
+}
+
+func serve(host Host, server config.Server, logger *slog.Logger) error {
+	tuneMemory(host)
+	ctx, release := host.Stopped()
+	defer release()
+	began := time.Now()
+	b, err := broker.Open(broker.Config{Server: server, Logger: logger}, broker.Components{})
+	if err != nil {
+		return &exitError{1, err}
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- b.Serve() }()
+	logger.Info("ready", readyArgs(b, &server, time.Since(began))...)
+
+	var failure error
+	select {
+	case failure = <-failed:
+		logger.Error("a server failed; stopping", "error", failure)
+	case <-ctx.Done():
+		logger.Info("stopping", "within", stopWithin)
+	}
+	release() // a second signal ends the process at once
+	closing, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	if err := b.Close(closing); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		failure = errors.Join(failure, err)
+	}
+	if failure != nil {
+		return &exitError{1, failure}
+	}
+	logger.Info("stopped; everything is flushed")
+	return nil
+}
+
+// readyArgs says in one line where everything is.
+func readyArgs(b *broker.Broker, server *config.Server, took time.Duration) []any {
+	args := []any{"node", server.NodeID, "cluster", b.ClusterID()}
+	for _, l := range server.Listeners {
+		args = append(args, "listener", l.Name+"://"+b.Addr(l.Name).String())
+	}
+	args = append(args, "data", strings.Join(server.LogDirs, ","))
+	if addr := b.AdminAddr(); addr != nil {
+		args = append(args, "admin", "http://"+addr.(*net.TCPAddr).String())
+	}
+	return append(args, "took", took.Round(time.Millisecond))
+}
+
+// gcPercent: the broker's live heap is a few megabytes, since records stay in the page cache. With Go's default of 100 it
+// would be collected every few megabytes of garbage that metadata requests make; more headroom costs little memory.
+const gcPercent = 400
+
+// tuneMemory sets the collector's goal unless the environment does.
+func tuneMemory(host Host) {
+	if host.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
