@@ -73,7 +73,10 @@ func Command(host Host) *cobra.Command {
 		Short:         "A Kafka broker you can read, and the workbook that has you build it",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(*cobra.Command, []string) error { return where(host) },
 	}
 	root.AddCommand(serveCommand(host), dumpLogCommand(host), versionCommand(host), bench.Command())
+	root.AddCommand(workbookCommands(host)...)
 	return root
 }

@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"highwater.dev/workbook/generate"
+	"highwater.dev/workbook/lab"
+)
+
+// onExercise makes a command of one argument, an exercise's id.
+func onExercise(use, short string, run func(w *workbench, id string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " EXERCISE", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			w, err := openWorkbench()
+			if err != nil {
+				return &exitError{2, err}
+			}
+			if err := run(w, args[0]); err != nil {
+				return &exitError{2, err}
+			}
+			return nil
+		},
+	}
+}
+
+func hintCommand(host Host) *cobra.Command {
+	return onExercise("hint", "The next of three hints: a question, the place, nearly the code", func(w *workbench, id string) error {
+		_, e, err := w.exercise(id)
+		if err != nil {
+			return err
+		}
+		n := w.progress.NextHint(id, len(e.Hints))
+		for i, hint := range e.Hints[:n] {
+			fmt.Fprintf(host.Stdout, "%d of %d: %s\n", i+1, len(e.Hints), strings.TrimSpace(hint))
+		}
+		return w.progress.Save(w.root)
+	})
+}
+
+func whyCommand(host Host) *cobra.Command {
+	return &cobra.Command{
+		Use: "why INVARIANT", Short: "An invariant's sentence and where the text explains it", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			w, err := openWorkbench()
+			if err != nil {
+				return &exitError{2, err}
+			}
+			for _, c := range w.chapters {
+				for _, inv := range c.Invariants {
+					if strings.EqualFold(inv.ID, args[0]) {
+						fmt.Fprintf(host.Stdout, "%s: %s\nchapters/%s/README.md%s\n", inv.ID, inv.Sentence, c.Name, inv.Anchor)
+						return nil
+					}
+				}
+			}
+			return &exitError{2, fmt.Errorf("there is no invariant %q", args[0])}
+		},
+	}
+}
+
+func solutionCommand(host Host) *cobra.Command {
+	return onExercise("solution", "Print the teaching solution's file", func(w *workbench, id string) error {
+		c, e, err := w.exercise(id)
+		if err != nil {
+			return err
+		}
+		content, err := os.ReadFile(filepath.Join(w.root, "solutions", c.Name, e.File))
+		if err != nil {
+			return err
+		}
+		_, err = host.Stdout.Write(content)
+		return err
+	})
+}
+
+func diffCommand(host Host) *cobra.Command {
+	return onExercise("diff", "Your file against the teaching solution's", func(w *workbench, id string) error {
+		c, e, err := w.exercise(id)
+		if err != nil {
+			return err
+		}
+		cmd := exec.Command("git", "diff", "--no-index", "--", w.exerciseFile(c, e), filepath.Join("solutions", c.Name, e.File))
+		cmd.Dir, cmd.Stdout, cmd.Stderr = w.root, host.Stdout, host.Stderr
+		var exit *exec.ExitError
+		if err := cmd.Run(); errors.As(err, &exit) && exit.ExitCode() == 1 {
+			return nil // they differ
+		} else if err != nil {
+			return err
+		}
+		return nil
+	})
+}
+
+func resetCommand(host Host) *cobra.Command {
+	return onExercise("reset", "Put the exercise's file back to its start; your version is kept beside it as FILE.mine", func(w *workbench, id string) error {
+		c, e, err := w.exercise(id)
+		if err != nil {
+			return err
+		}
+		made, err := generate.Chapter(w.root, c)
+		if err != nil {
+			return err
+		}
+		name := w.exerciseFile(c, e)
+		kept := filepath.Join(w.root, name+".mine")
+		if err := os.Rename(filepath.Join(w.root, name), kept); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(w.root, name), made[name], 0o644); err != nil {
+			return err
+		}
+		w.progress.Ended(id, lab.NoStart)
+		fmt.Fprintf(host.Stdout, "%s is as it was made; what it held is in %s.mine\n", name, name)
+		return w.progress.Save(w.root)
+	})
+}
+
+func chapterCommand(host Host) *cobra.Command {
+	return &cobra.Command{
+		Use:                "chapter N [-- flags of the stage]",
+		Short:              "Run a chapter's stage",
+		Example:            "  go run . chapter 1 -- --impl mine",
+		Args:               cobra.MinimumNArgs(1),
+		DisableFlagParsing: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			w, err := openWorkbench()
+			if err != nil {
+				return &exitError{2, err}
+			}
+			c, err := w.chapter(args[0])
+			if err != nil {
+				return &exitError{2, err}
+			}
+			rest := args[1:]
+			if len(rest) > 0 && rest[0] == "--" {
+				rest = rest[1:]
+			}
+			cmd := exec.Command("go", append([]string{"run", "-tags", "mine", "./chapters/" + c.Name}, rest...)...)
+			cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = w.root, os.Stdin, host.Stdout, host.Stderr
+			if err := cmd.Run(); err != nil {
+				return &exitError{1, err}
+			}
+			return nil
+		},
+	}
+}
+
+// where prints where the learner is and what to type next: what the command without arguments does.
+func where(host Host) error {
+	w, err := openWorkbench()
+	if err != nil {
+		return &exitError{2, err}
+	}
+	for _, c := range w.chapters {
+		fmt.Fprintf(host.Stdout, "%02d %s\n", c.Number, c.Title)
+		for _, e := range c.Exercises {
+			state := w.progress.Exercises[e.ID].State
+			if state == "" {
+				state = lab.NoStart
+			}
+			fmt.Fprintf(host.Stdout, "   %s  %-12s %-50s %3d points, about %d minutes\n", e.ID, state, e.Title, e.Points, e.Minutes)
+		}
+	}
+	c, e := w.progress.Next(w.chapters)
+	if e == nil {
+		fmt.Fprintln(host.Stdout, "\nAll exercises pass. Points as an instructor sees them: go run . grade")
+		return nil
+	}
+	fmt.Fprintf(host.Stdout, "\nNext: %s %s\n  read   chapters/%s/README.md#exercise-%s\n  edit   %s\n  try    go run . test %s\n  stuck? go run . hint %s\n\n"+
+		"make start runs the broker; go run . help lists every command.\n",
+		e.ID, e.Title, c.Name, strings.ReplaceAll(e.ID, ".", "-"), w.exerciseFile(c, e), e.ID, e.ID)
+	return nil
+}
