@@ -200,6 +200,14 @@ func (m *Manager) emptiest() *LogDir {
 // flush of the log must not depend on it.
 func (m *Manager) create(d *LogDir, tp model.TopicPartition, t Topic) (*commitlog.Partition, error) {
 	dir := path.Join(d.path, tp.String())
+	if _, err := m.o.FS.Stat(dir); err == nil {
+		// What could not be renamed when it was deleted, or found to be a stray: another topic's records.
+		to, err := m.rename(d, tp, straySuffix)
+		if err != nil {
+			return nil, err
+		}
+		m.logger.Warn("folder of an earlier partition set aside: it is kept until somebody deletes it", "folder", to)
+	}
 	if err := m.o.FS.MkdirAll(dir); err != nil {
 		return nil, err
 	}
