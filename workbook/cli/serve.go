@@ -124,7 +124,7 @@ func serve(host Host, server config.Server, logger *slog.Logger) error {
 	case <-ctx.Done():
 		logger.Info("stopping", "within", stopWithin)
 	}
-	release() // a second signal ends the process at once
+	// Further signals change nothing: timeout(1) and shells send the same one twice, and the stop is bounded.
 	closing, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
 	if err := b.Close(closing); err != nil && !errors.Is(err, context.DeadlineExceeded) {
