@@ -47,7 +47,7 @@ func newConn(s *Server, nc net.Conn, listener string) *conn {
 		peer:   wire.Peer{Remote: remoteAddr(nc), Listener: listener},
 		expect: minResponse,
 	}
-	c.frames = frameReader{src: link, pool: &s.pool, limit: s.config.MaxRequestBytes}
+	c.frames = frameReader{src: link, await: link.await, pool: &s.pool, limit: s.config.MaxRequestBytes}
 	c.sender = sender{conn: link, more: link.WriteMore, transfer: s.transfer, gatherBelow: s.gather, pool: &s.pool}
 	return c
 }

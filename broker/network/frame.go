@@ -24,11 +24,18 @@ const (
 	// as many. The copies add up to a sixteenth of the frame, for which a lying length costs next to nothing.
 	firstStage = 64 << 10
 	growth     = 16
+
+	// While at least minAwait bytes of a frame are missing, the goroutine is woken only when that many, but no
+	// more than maxAwait, have arrived. A wake-up for each packet costs a quarter more processor time (measured
+	// with frames of 1 and 4 MB over loopback).
+	minAwait = 128 << 10
+	maxAwait = 1 << 20
 )
 
 // frameReader splits a byte stream into frames.
 type frameReader struct {
 	src   io.Reader
+	await func(n int) // makes reads wait for n bytes; nil where that cannot be had
 	pool  *bufferPool
 	limit int // socket.request.max.bytes
 
@@ -103,23 +110,43 @@ func (f *frameReader) readLarge(length int) ([]byte, error) {
 	have := copy(f.large, f.start[f.r:f.w])
 	f.r, f.w = 0, 0
 	for {
-		for have < size {
-			n, err := f.src.Read(f.large[have:])
-			if err != nil {
-				f.release()
-				return nil, f.cut(err)
-			}
-			have += n
+		if err := f.fill(f.large[have:size]); err != nil {
+			f.release()
+			return nil, f.cut(err)
 		}
 		if size == length {
 			return f.large, nil
 		}
-		size = min(length, size*growth)
+		have, size = size, min(length, size*growth)
 		larger := f.pool.get(size)
 		copy(larger, f.large)
 		f.pool.put(f.large)
 		f.large = larger
 	}
+}
+
+// fill reads all of p.
+func (f *frameReader) fill(p []byte) error {
+	awaiting := false
+	for len(p) > 0 {
+		if long := len(p) >= minAwait; f.await != nil && (long || awaiting) {
+			awaiting = long
+			if long {
+				f.await(min(len(p), maxAwait))
+			} else {
+				f.await(1)
+			}
+		}
+		n, err := f.src.Read(p)
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	if awaiting {
+		f.await(1)
+	}
+	return nil
 }
 
 // cut makes the end of the stream within a frame an error of its own.

@@ -218,6 +218,19 @@ func TestHalfClosedPeer(t *testing.T) {
 	c.requireClosed()
 }
 
+// TestPeerGoneWithinAFrame is noticed at once, also while the goroutine waits for many bytes.
+func TestPeerGoneWithinAFrame(t *testing.T) {
+	s := start(t, handlerFunc(echo), nil)
+	for _, sent := range []int{2, 5, 2000, 70 << 10, 900 << 10} {
+		c := dial(t, s)
+		c.send(frame(1, make([]byte, 1<<20))[:sent])
+		require.NoError(t, c.CloseWrite())
+		c.requireClosed()
+	}
+	inUse, _ := s.pool.usage()
+	require.Zero(t, inUse)
+}
+
 // TestIdlePeers: silence before, within and after a frame ends the connection after connections.max.idle.ms, and not
 // earlier; a peer that sends now and then stays.
 func TestIdlePeers(t *testing.T) {
@@ -247,6 +260,21 @@ func TestIdlePeers(t *testing.T) {
 		c := dial(t, s)
 		c.send(frame(1, nil))
 		require.Eventually(t, func() bool { return s.counters.expired.Value() == 1 }, patience, time.Millisecond)
+	})
+	t.Run("a slow frame", func(t *testing.T) {
+		s := start(t, handlerFunc(echo), func(o *Options) { o.Config.MaxIdle = idle })
+		c := dial(t, s)
+		whole := frame(1, make([]byte, 500<<10))
+		c.send(whole[:200<<10])
+		rest := whole[200<<10:]
+		for began := time.Now(); time.Since(began) < 4*idle; {
+			c.send(rest[:1])
+			rest = rest[1:]
+			time.Sleep(idle / 5) // the rhythm is what is tested
+		}
+		c.send(rest)
+		_, body := c.receive()
+		require.Len(t, body, 500<<10)
 	})
 	t.Run("sending now and then", func(t *testing.T) {
 		s := start(t, handlerFunc(echo), func(o *Options) { o.Config.MaxIdle = idle })

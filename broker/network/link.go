@@ -25,6 +25,7 @@ type link struct {
 	waited   bool                  // step was called before and is called again after a wait
 	rawWrite func(fd uintptr) bool // bound once, so that a send does not allocate
 	send     sendState
+	low      lowWater
 }
 
 func newLink(conn net.Conn, maxIdle time.Duration) *link {
@@ -42,6 +43,7 @@ func newLink(conn net.Conn, maxIdle time.Duration) *link {
 		return l.step(fd)
 	}
 	l.send.bind()
+	l.low.bind()
 	l.arm()
 	return l
 }
@@ -72,8 +74,14 @@ func (l *link) expired(err error, reading bool) (retry bool) {
 	if !errors.Is(err, os.ErrDeadlineExceeded) || l.maxIdle <= 0 {
 		return false
 	}
-	if reading && l.stopped.Load() || time.Since(l.active) >= l.maxIdle {
+	if reading && l.stopped.Load() {
 		return false
+	}
+	if time.Since(l.active) >= l.maxIdle {
+		if !reading || !l.arrivedUnseen() {
+			return false
+		}
+		l.touch()
 	}
 	l.arm()
 	return true
