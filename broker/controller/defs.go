@@ -2,13 +2,14 @@ package controller
 
 import (
 	"errors"
-	"slices"
+	"maps"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"highwater.dev/broker/config"
+	"highwater.dev/broker/model"
 )
 
 var (
@@ -90,19 +91,26 @@ func (m *Machine) checkBrokerConfigs(r *resource, next map[string]string) *apiEr
 	return nil
 }
 
-// The config sources of Kafka's protocol that a new topic's answer can have.
-const (
-	sourceTopic   = int8(kmsg.ConfigSourceDynamicTopicConfig)
-	sourceBroker  = int8(kmsg.ConfigSourceDynamicDefaultBrokerConfig)
-	sourceStatic  = int8(kmsg.ConfigSourceStaticBrokerConfig)
-	sourceDefault = int8(kmsg.ConfigSourceDefaultConfig)
-)
-
-// effective describes all configs of a new topic, in the order of their names.
-func (m *Machine) effective(own map[string]string) []kmsg.CreateTopicsResponseTopicConfig {
-	return nil
-}
-
-func sortConfigs(c []kmsg.CreateTopicsResponseTopicConfig) {
-	slices.SortFunc(c, func(a, b kmsg.CreateTopicsResponseTopicConfig) int { return strings.Compare(a.Name, b.Name) })
+// effective describes all configs of a new topic, in the order of their names. What a dynamic broker config decides is
+// given as such.
+func (m *Machine) effective(name string, own map[string]string) []kmsg.CreateTopicsResponseTopicConfig {
+	overrides := maps.Clone(m.image.TopicOverrides(name, model.NodeID(m.o.Config.NodeID)))
+	if overrides == nil {
+		overrides = own
+	}
+	maps.Copy(overrides, own)
+	described := m.o.Config.DescribeTopic(overrides)
+	configs := make([]kmsg.CreateTopicsResponseTopicConfig, len(described))
+	for i, d := range described {
+		c := kmsg.NewCreateTopicsResponseTopicConfig()
+		c.Name, c.ReadOnly, c.IsSensitive, c.Source = d.Def.Name, d.Def.ReadOnly, d.Def.Sensitive, int8(d.Source)
+		if _, set := own[c.Name]; !set && d.Source == config.SourceTopic {
+			c.Source = int8(kmsg.ConfigSourceDynamicDefaultBrokerConfig)
+		}
+		if !d.Null && !d.Def.Sensitive {
+			c.Value = &d.Value
+		}
+		configs[i] = c
+	}
+	return configs
 }

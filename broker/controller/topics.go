@@ -109,7 +109,7 @@ func (m *Machine) createTopic(t *kmsg.CreateTopicsRequestTopic) ([]metadata.Reco
 	result := kmsg.NewCreateTopicsResponseTopic()
 	result.Topic, result.TopicID = t.Topic, id
 	result.NumPartitions, result.ReplicationFactor = int32(len(replicas)), int16(len(replicas[0]))
-	result.Configs = m.effective(configs)
+	result.Configs = m.effective(t.Topic, configs)
 	return records, result
 }
 

@@ -113,7 +113,7 @@ func Open(o Options) (*Manager, error) {
 }
 
 func lockDir(fs vfs.FS, dir string) (*LogDir, error) {
-	if err := fs.MkdirAll(dir); err != nil {
+	if err := makeDir(fs, dir); err != nil {
 		return nil, fmt.Errorf("logmgr: make log dir %s: %w", dir, err)
 	}
 	lock, err := fs.Lock(path.Join(dir, ".lock"))
@@ -124,6 +124,23 @@ func lockDir(fs vfs.FS, dir string) (*LogDir, error) {
 		return nil, fmt.Errorf("logmgr: lock log dir %s: %w", dir, err)
 	}
 	return &LogDir{path: dir, lock: lock}, nil
+}
+
+// makeDir makes a folder and those above it that are missing, and makes their names durable.
+func makeDir(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(dir); err == nil || !vfs.IsNotExist(err) {
+		return err
+	}
+	parent := path.Dir(dir)
+	if parent != dir {
+		if err := makeDir(fs, parent); err != nil {
+			return err
+		}
+	}
+	if err := fs.MkdirAll(dir); err != nil {
+		return err
+	}
+	return fs.SyncDir(parent)
 }
 
 func (m *Manager) unlock() error {

@@ -24,10 +24,18 @@ const topicName = "__cluster_metadata"
 // so every batch of it is checked.
 func openLog(o *Options, logger *slog.Logger) (*commitlog.Partition, error) {
 	tp := model.TopicPartition{Topic: topicName}
-	return commitlog.Open(o.FS, path.Join(o.Dir, tp.String()), tp, commitlog.Options{
+	log, err := commitlog.Open(o.FS, path.Join(o.Dir, tp.String()), tp, commitlog.Options{
 		Topic: logConfig(o.Config), Components: o.Components, Clock: o.Clock, Logger: logger,
 		ProducerIDExpirationMs: math.MaxInt64,
 	})
+	if err != nil {
+		return nil, err
+	}
+	// The folder may be new: its name must be durable before anything in it is promised.
+	if err := o.FS.SyncDir(o.Dir); err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	return log, nil
 }
 
 // logConfig is the server's file sizes and nothing else of its defaults: the metadata log is kept for ever.
