@@ -36,7 +36,8 @@ type Config struct {
 	FS     vfs.FS       // nil: the operating system's files
 	Clock  clock.Clock  // nil: the real one
 	Logger *slog.Logger // nil: slog.Default()
-	// Seed makes ids and placement repeatable. 0: the operating system's randomness.
+	// Seed makes ids and placement repeatable. A node that starts again needs another seed: its incarnation comes from it. 0: the
+	// operating system's randomness.
 	Seed uint64
 }
 

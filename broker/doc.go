@@ -35,6 +35,7 @@
 //	                producer   sequences, open transactions, the last stable offset
 //	1  codecs    record   batches, CRC-32C, compression
 //	             wire     primitives, headers, versions, Produce and Fetch; the seam Handler between network and api
+//	             commitlog/checkpoint  the small text files beside the logs
 //	0  words     0b vfs   files, in memory too, with crashes
 //	             0a model, clock, metrics, config
 //
