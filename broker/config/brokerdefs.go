@@ -14,7 +14,7 @@ var brokerIndex = indexDefs(brokerDefs)
 // brokerDefs holds the server keys that Highwater acts on, with the defaults of Apache Kafka 4.3, sorted by name.
 var brokerDefs = []Def{
 	newDef(TypeList, "advertised.listeners", "", anything,
-		"Where clients are told to connect, as name://host:port for each listener; not set: as in listeners.").null(),
+		"Where clients are told to connect, as name://host:port for each listener; not set: as in listeners.").null().readOnly(),
 	boolDef("auto.create.topics.enable", true,
 		"Whether asking for the metadata of a missing topic creates it.").readOnly(),
 	intDef("broker.id", -1, minInt, maxInt,
@@ -33,7 +33,7 @@ var brokerDefs = []Def{
 	newDef(TypeList, "controller.quorum.voters", "", quorumVoters,
 		"The controllers that vote, as id@host:port.").readOnly(),
 	intDef("default.replication.factor", 1, 1, 32767,
-		"Replicas of a topic that is created without saying how many."),
+		"Replicas of a topic that is created without saying how many.").readOnly(),
 	boolDef("delete.topic.enable", true,
 		"Whether topics can be deleted.").readOnly(),
 	intDef("fetch.max.bytes", 57671680, 1024, maxInt,

@@ -147,18 +147,18 @@ func oneOf(values ...string) check {
 	}
 }
 
-// listOf allows a comma-separated list of values, each at most once.
+// listOf allows a comma-separated list of values; one that comes twice counts once, as in Kafka.
 func listOf(empty bool, values ...string) check {
 	return func(value string) string {
 		items := splitList(value)
 		ok := len(items) > 0 || empty
-		for i, item := range items {
-			ok = ok && slices.Contains(values, item) && !slices.Contains(items[:i], item)
+		for _, item := range items {
+			ok = ok && slices.Contains(values, item)
 		}
 		if ok {
 			return ""
 		}
-		return "a comma-separated list of " + strings.Join(values, ", ") + ", each once"
+		return "a comma-separated list of " + strings.Join(values, ", ")
 	}
 }
 

@@ -50,7 +50,7 @@ var topicDefs = []Def{
 		"Replicas whose fetching is throttled: partition:broker pairs, or * for all."),
 	intDef("index.interval.bytes", 4096, 0, maxInt,
 		"An entry is added to the offset index after about that many bytes of log.").synonym("log.index.interval.bytes"),
-	intDef(internalSegmentBytes, 0, minInt, maxInt,
+	intDef(internalSegmentBytes, 0, 1, maxInt,
 		"For tests: the size of a segment file without segment.bytes' lower bound.").null().internal(),
 	newDef(TypeList, "leader.replication.throttled.replicas", "", throttledReplicas,
 		"Replicas whose serving to followers is throttled: partition:broker pairs, or * for all."),

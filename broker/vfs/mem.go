@@ -285,16 +285,14 @@ func (m *Mem) Rename(oldName, newName string) error {
 	switch {
 	case n == nil:
 		return fail(syscall.ENOENT)
+	case replaced != nil && replaced.folder != nil: // as os.Rename has it, even when it is empty
+		return fail(syscall.EEXIST)
 	case n == replaced:
 		return nil
 	case n.folder != nil && strings.HasPrefix(clean(newName)+"/", clean(oldName)+"/"):
 		return fail(syscall.EINVAL)
-	case replaced != nil && replaced.folder != nil && n.folder == nil:
-		return fail(syscall.EISDIR)
-	case replaced != nil && replaced.folder == nil && n.folder != nil:
+	case replaced != nil && n.folder != nil:
 		return fail(syscall.ENOTDIR)
-	case replaced != nil && replaced.folder != nil && len(replaced.names) > 0:
-		return fail(syscall.ENOTEMPTY)
 	}
 	m.record(edit{from, oldBase, nil}, edit{to, newBase, n})
 	return nil
