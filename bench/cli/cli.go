@@ -63,7 +63,7 @@ func runPeers(ctx context.Context, plan peers.Plan, dir, out string, stdout, std
 		defer os.RemoveAll(temp) //nolint:errcheck // a temporary folder
 		dir = temp
 	}
-	binary, err := peer.BuildHighwater(ctx, dir)
+	binary, err := peer.BuildHighwater(ctx, filepath.Join(dir, "bin"))
 	if err != nil {
 		return err
 	}
