@@ -121,8 +121,8 @@ func (l *store) truncate(i int, to model.Offset) error {
 	l.changes++
 	l.marks.reset()
 	l.mu.Unlock()
-	if i == 0 && pos == 0 {
-		return l.restart(to)
+	if i == 0 && (pos == 0 || next <= l.start) {
+		return l.restart(min(to, l.start))
 	}
 	if err := l.removeFrom(i + 1); err != nil {
 		return err

@@ -50,8 +50,11 @@ type Log interface {
 	// is ts or later: the record, not its batch. found is false when there is none.
 	OffsetForTime(ts model.TimestampMs) (at TimestampOffset, found bool, err error)
 
-	// Truncate removes every batch that ends above to (last offset >= to); the end offset becomes the
-	// end of the last batch left, or to when none is left below it. At or above the end it does nothing.
+	// Truncate removes every batch that ends above to (last offset >= to); the end offset becomes that of
+	// the last batch left, or the start when none is left above it: what was removed and lies below to has to come
+	// again. A start above to becomes to. At or above the end Truncate does nothing. It is durable when it returns: batches that
+	// were cut never come back behind later ones. A recovery point above the new end is to be lowered before the
+	// next Append.
 	Truncate(to model.Offset) error
 
 	// TrimTo raises the log's start offset to start and deletes the segments that lie wholly below it.

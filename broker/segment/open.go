@@ -27,6 +27,7 @@ func (l *store) open(opts *Options) error {
 	if err := l.fs.MkdirAll(l.dir); err != nil {
 		return err
 	}
+	l.parent = !opts.Clean
 	if err := l.sweep(); err != nil {
 		return err
 	}
@@ -38,6 +39,12 @@ func (l *store) open(opts *Options) error {
 	}
 	if err := l.load(opts); err != nil {
 		return err
+	}
+	for len(l.segments) > 1 && l.segments[0].size == 0 {
+		// A Truncate that emptied the log was interrupted: the segment behind is where it goes on.
+		if err := l.removeFirst(); err != nil {
+			return err
+		}
 	}
 	start := max(opts.Start, 0)
 	if n := len(l.segments); n > 0 && l.active().next < start {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path"
 	"slices"
 	"sort"
 	"sync"
@@ -33,6 +34,7 @@ type store struct {
 	failed   error // why no more appends are taken; nil while all is well
 	closed   bool
 	dirty    bool       // names were made or removed since the last SyncDir
+	parent   bool       // the folder's own name may not be durable
 	unsynced []*segment // sealed segments that Flush has to see to, oldest first
 	changes  int        // Truncate and TrimTo calls: a Read that overlapped one starts again
 	marks    marks
@@ -279,12 +281,17 @@ func (l *store) forgetUnsynced(s *segment) {
 	}
 }
 
-// syncDir makes the folder's names durable.
+// syncDir makes the folder's names durable, and the first time its own name in the folder above.
 func (l *store) syncDir() error {
 	l.mu.Lock()
-	l.dirty = false
+	parent := l.parent
+	l.dirty, l.parent = false, false
 	l.mu.Unlock()
-	if err := l.fs.SyncDir(l.dir); err != nil {
+	err := l.fs.SyncDir(l.dir)
+	if err == nil && parent {
+		err = l.fs.SyncDir(path.Dir(l.dir))
+	}
+	if err != nil {
 		return l.fail(fmt.Errorf("sync %s: %w", l.dir, err))
 	}
 	return nil

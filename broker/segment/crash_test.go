@@ -1,0 +1,19 @@
+package segment_test
+
+import (
+	"testing"
+
+	"highwater.dev/broker/segment"
+	"highwater.dev/broker/segment/logtest"
+)
+
+func TestCrash(t *testing.T) {
+	cuts := 0
+	for seed := range uint64(60) {
+		c := logtest.Crash{Open: segment.Open, Seed: seed, Ops: 60, Cuts: 40}
+		cuts += c.Run(t)
+	}
+	if cuts < 2000 {
+		t.Fatalf("only %d power cuts, expected at least 2000", cuts)
+	}
+}
