@@ -1,6 +1,7 @@
 package record
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -58,53 +59,135 @@ func (s *source) fault(i int32) error {
 	return fmt.Errorf("%w: record %d ends early or has a senseless length", ErrInvalid, i)
 }
 
+// prefixSize covers, in the form that walkFast reads, everything of a record up to its key.
+const prefixSize = 16
+
+// short reads an unsigned varint of one or two bytes out of a record's first bytes. A longer one sends next far
+// out of the array, where it stays.
+func short(q *[prefixSize]byte, i int) (u uint32, next int) {
+	c := uint32(q[i&(prefixSize-1)])
+	if c < 0x80 {
+		return c, i + 1
+	}
+	d := uint32(q[(i+1)&(prefixSize-1)])
+	if d < 0x80 {
+		return c&0x7f | d<<7, i + 2
+	}
+	return 0, 1 << 20
+}
+
+func unzigzag(u uint32) int { return int(int32(u>>1) ^ -int32(u&1)) }
+
+// deltaForm gives the bytes of i as a zigzag varint: how many, as a mask, and as a little-endian number. It does so
+// below 2^20; after that mask and number equal no bytes at all.
+func deltaForm(i int32) (size int, mask, number uint32) {
+	u := uint32(i) << 1
+	switch {
+	case u < 1<<7:
+		return 1, 0xff, u
+	case u < 1<<14:
+		return 2, 0xffff, u&0x7f | 0x80 | u<<1&0x7f00
+	case u < 1<<21:
+		return 3, 0xffffff, u&0x7f | 0x8080 | u<<1&0x7f00 | u<<2&0x7f0000
+	default:
+		return 0, 0, 1
+	}
+}
+
 // walkWindow reads the records that lie in s's window as a whole, from record first on, and says how many.
+//
+// Its loop reads the records of common form by hand (every length below 8 KiB, no headers), because this is what
+// a produced record costs the broker; walkRecord reads the others.
 func walkWindow(s *source, first int32, h *Header, w *walked) (int32, error) {
 	win := s.win[:s.end]
-	lo, hi, nullKeys := w.min, w.max, w.nullKeys
+	lo, hi, nullKeys := int64(math.MaxInt64), int64(math.MinInt64), 0
 	i, at := first, s.at
 	for ; i < h.Count; i++ {
-		size, p := varint32(win, at)
-		if p < 0 || size < 0 || int(size) > len(win)-p {
-			break
-		}
-		end := p + int(size)
-		rec := win[:end]
-		p++ // attributes, of which no bit is in use
-		ts, p := varint64(rec, p)
-		if p < 0 {
-			return 0, s.fault(i)
-		}
-		delta, p := varint32(rec, p)
-		if p < 0 || delta != i {
-			return 0, fmt.Errorf("%w: record %d has offset delta %d", ErrInvalid, i, delta)
-		}
-		key, p := varint32(rec, p)
-		if p < 0 || int(key) > len(rec)-p {
-			return 0, s.fault(i)
-		}
-		if key >= 0 {
-			p += int(key)
-		} else {
-			nullKeys++
-		}
-		value, p := varint32(rec, p)
-		if p < 0 || int(value) > len(rec)-p {
-			return 0, s.fault(i)
-		}
-		p += max(int(value), 0)
-		if p+1 != end || rec[p] != 0 {
-			if p = skipHeaders(rec, p); p != end {
-				return 0, fmt.Errorf("%w: headers of record %d", ErrInvalid, i)
+		deltaSize, deltaMask, deltaBytes := deltaForm(i)
+		if len(win)-at >= prefixSize {
+			q := (*[prefixSize]byte)(win[at:])
+			size, p := short(q, 0)
+			ts, p2 := short(q, p+1) // over the attributes, of which no bit is in use
+			// The delta is known: its bytes are compared, not decoded.
+			p3 := p2 + deltaSize
+			key, p4 := short(q, p3)
+			end := at + p + unzigzag(size)
+			v := at + p4 + max(unzigzag(key), 0)
+			if binary.LittleEndian.Uint32(q[p2&7:])&deltaMask == deltaBytes && p4 <= prefixSize && end <= len(win) && v+3 <= end && v >= at {
+				// The value's length takes one or two bytes, and what follows it is a count of no headers.
+				u := uint32(win[v])
+				v++
+				if u >= 0x80 {
+					u = u&0x7f | uint32(win[v])<<7
+					v++
+				}
+				if u < 1<<14 && v+max(unzigzag(u), 0)+1 == end && win[end-1] == 0 {
+					t := int64(unzigzag(ts))
+					lo, hi = min(lo, t), max(hi, t)
+					nullKeys += int(key & 1)
+					at = end
+					continue
+				}
 			}
 		}
-		t := h.BaseTimestamp + model.TimestampMs(ts)
-		lo, hi = min(lo, t), max(hi, t)
-		at = end
+		next, err := walkRecord(s, win, at, i, h, w)
+		if err != nil {
+			return 0, err
+		}
+		if next < 0 {
+			break
+		}
+		at = next
 	}
-	w.min, w.max, w.nullKeys = lo, hi, nullKeys
+	w.nullKeys += nullKeys
+	if lo <= hi {
+		w.see(h, lo)
+		w.see(h, hi)
+	}
 	s.at = at
 	return i - first, nil
+}
+
+// see takes a record's timestamp, as a delta to the batch's, into account.
+func (w *walked) see(h *Header, delta int64) {
+	t := h.BaseTimestamp + model.TimestampMs(delta)
+	w.min, w.max = min(w.min, t), max(w.max, t)
+}
+
+// walkRecord reads record i at win[at:], of any form. next is where the next one begins, or -1 when the window
+// does not hold all of this one.
+func walkRecord(s *source, win []byte, at int, i int32, h *Header, w *walked) (next int, err error) {
+	size, p := varint32(win, at)
+	if p < 0 || size < 0 || int(size) > len(win)-p {
+		return -1, nil
+	}
+	end := p + int(size)
+	rec := win[:end]
+	ts, p := varint64(rec, p+1)
+	if p < 0 {
+		return 0, s.fault(i)
+	}
+	delta, p := varint32(rec, p)
+	if p < 0 || delta != i {
+		return 0, fmt.Errorf("%w: record %d has offset delta %d", ErrInvalid, i, delta)
+	}
+	key, p := varint32(rec, p)
+	if p < 0 || int(key) > len(rec)-p {
+		return 0, s.fault(i)
+	}
+	p += max(int(key), 0)
+	value, p := varint32(rec, p)
+	if p < 0 || int(value) > len(rec)-p {
+		return 0, s.fault(i)
+	}
+	if p = skipHeaders(rec, p+max(int(value), 0)); p != end {
+		return 0, fmt.Errorf("%w: headers of record %d", ErrInvalid, i)
+	}
+	if key < 0 {
+		w.nullKeys++
+	}
+	w.see(h, ts)
+	return end, nil
 }
 
 // skipHeaders returns the place after a record's headers, or -1.
@@ -157,8 +240,7 @@ func walkLarge(s *source, i int32, h *Header, w *walked) error {
 	if key < 0 {
 		w.nullKeys++
 	}
-	t := h.BaseTimestamp + model.TimestampMs(ts)
-	w.min, w.max = min(w.min, t), max(w.max, t)
+	w.see(h, ts)
 	return nil
 }
 
