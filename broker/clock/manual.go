@@ -52,13 +52,18 @@ func (m *Manual) Advance(d time.Duration) {
 		if t.due.After(m.now) {
 			m.now = t.due
 		}
-		m.mu.Unlock()
-		t.f()
-		m.mu.Lock()
+		m.unlocked(t.f)
 	}
 	if end.After(m.now) { // a timer's function may itself have advanced the clock
 		m.now = end
 	}
+}
+
+// unlocked calls f without the lock, and takes the lock again even if f panics: the caller unlocks it once more.
+func (m *Manual) unlocked(f func()) {
+	m.mu.Unlock()
+	defer m.mu.Lock()
+	f()
 }
 
 // Next is the earliest pending timer's due time; ok is false when no timer is pending.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -105,7 +104,7 @@ func (s *Server) computed(name string) (string, bool) {
 }
 
 func describe(d Def, settings []Setting) Described {
-	e := Described{Def: d, Value: d.Default, Null: d.NullDefault, Source: SourceDefault, Synonyms: slices.Clip(settings)}
+	e := Described{Def: d, Value: d.Default, Null: d.NullDefault, Source: SourceDefault, Synonyms: settings}
 	if len(settings) > 0 {
 		e.Value, e.Null, e.Source = settings[0].Value, false, settings[0].Source
 	}

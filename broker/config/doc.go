@@ -12,6 +12,6 @@
 //     Highwater give a Warning, as unknown keys do.
 //
 // Where Highwater differs from Kafka on purpose: log.dirs is "highwater-data" in the working directory unless set
-// (Kafka: /tmp/kafka-logs, which a reboot empties); node.id is 1 and process.roles is broker,controller unless
-// set (Kafka has no defaults); a properties file is read as UTF-8 (Java: Latin-1).
+// (Kafka: /tmp/kafka-logs, which a reboot empties); node.id is 1, process.roles is broker,controller and
+// controller.listener.names is CONTROLLER unless set (Kafka has no defaults for them); a properties file is read as UTF-8 (Java: Latin-1).
 package config

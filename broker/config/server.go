@@ -119,9 +119,16 @@ func (l *loader) readAll() {
 		case isKafkaKey(prop.Key):
 			l.warn(prop, fmt.Sprintf("%s is a key of Apache Kafka's that has no effect in Highwater", prop.Key))
 		default:
-			l.warn(prop, fmt.Sprintf("%s is not a known key; it has no effect", prop.Key))
+			l.warn(prop, unknownKey(prop.Key))
 		}
 	}
+}
+
+func unknownKey(key string) string {
+	if d, ok := topicIndex[key]; ok && d.Synonym != "" {
+		return fmt.Sprintf("%s is a topic's key and has no effect here; the server's default for it is %s", key, d.Synonym)
+	}
+	return fmt.Sprintf("%s is not a known key; it has no effect", key)
 }
 
 func (l *loader) warn(p Property, message string) {

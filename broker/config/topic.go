@@ -2,8 +2,10 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -87,12 +89,12 @@ func (s *Server) Topic(overrides map[string]string) (Topic, error) {
 		}
 		t.set(key, overrides[key])
 	}
+	if t.MinCompactionLagMs > t.MaxCompactionLagMs && len(problems) == 0 {
+		problems = append(problems, &Problem{Key: "min.compaction.lag.ms", Value: strconv.FormatInt(t.MinCompactionLagMs, 10),
+			Allowed: fmt.Sprintf("allowed is at most max.compaction.lag.ms (%d)", t.MaxCompactionLagMs)})
+	}
 	if v, ok := overrides[internalSegmentBytes]; ok && len(problems) == 0 {
 		t.SegmentBytes = int(parseInt(v))
-	}
-	if t.MinCompactionLagMs > t.MaxCompactionLagMs {
-		problems = append(problems, &Problem{Key: "min.compaction.lag.ms", Value: overrides["min.compaction.lag.ms"],
-			Allowed: "allowed is at most max.compaction.lag.ms"})
 	}
 	return t, errors.Join(problems...)
 }
