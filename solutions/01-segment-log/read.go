@@ -17,6 +17,9 @@ func (l *Log) Read(from, limit model.Offset, maxBytes int) (vfs.Region, error) {
 	if from < l.start || from > l.active().next {
 		return vfs.Region{}, segment.ErrOffsetOutOfRange
 	}
+	if from >= limit {
+		return vfs.Region{}, nil
+	}
 	for _, s := range l.segs[l.floor(from):] {
 		r := vfs.Region{File: s.file, Pos: -1}
 		first := int64(0)

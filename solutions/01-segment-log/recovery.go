@@ -20,10 +20,7 @@ func Open(fs vfs.FS, dir string, o segment.Options) (segment.Log, error) {
 	if l.limits == (segment.Limits{}) {
 		l.limits = segment.DefaultLimits()
 	}
-	if err := fs.MkdirAll(dir); err != nil {
-		return nil, err
-	}
-	if err := l.list(); err != nil {
+	if err := errors.Join(fs.MkdirAll(dir), fs.SyncDir(path.Dir(dir)), l.list(), fs.SyncDir(dir)); err != nil {
 		return nil, err
 	}
 	from := len(l.segs) - 1 // the last segment is scanned always

@@ -1,0 +1,107 @@
+package suite
+
+import (
+	"sync"
+
+	"highwater.dev/broker/model"
+	"highwater.dev/workbook/lab"
+)
+
+// Exercise 1.4: read.
+var read = []lab.Test[Impl]{
+	{
+		Exercise: "1.4", Name: "first-batch-whole", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-9", Sentence: "a read returns at least one whole batch, however small maxBytes is: a consumer always gets on"},
+		Run:       firstBatchWhole,
+	},
+	{
+		Exercise: "1.4", Name: "never-past-limit", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-10", Sentence: "no batch whose base offset is the limit or above is served"},
+		Run:       neverPastLimit,
+	},
+	{
+		Exercise: "1.4", Name: "region-outlives-segment", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-11", Sentence: "a region stays readable until it is released, also when its segment is deleted or the log closed"},
+		Run:       regionOutlivesSegment,
+	},
+	{
+		Exercise: "1.4", Name: "read-beside-append", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-12", Sentence: "readers beside an appender see whole batches in order, and all of them"},
+		Run:       readBesideAppend,
+	},
+}
+
+func firstBatchWhole(t *lab.T, impl Impl) {
+	r := newRig(t, impl, limits())
+	for i := range 20 {
+		r.append(30, 1, 2, model.TimestampMs(i))
+	}
+	for _, maxBytes := range []int{0, 1, 60, 61, 200, 333, 5000} {
+		for o := range r.model.End() {
+			if r.model.CheckRead(r, r.log, o, r.model.End(), maxBytes) == 0 {
+				r.Fatalf("Read(from=%d, limit=%d, maxBytes=%d): nothing", o, r.model.End(), maxBytes)
+			}
+		}
+	}
+}
+
+func neverPastLimit(t *lab.T, impl Impl) {
+	r := newRig(t, impl, limits())
+	for range 20 {
+		r.append(30, 1, 2, 3)
+	}
+	for from := range r.model.End() + 1 {
+		for limit := range r.model.End() + 1 {
+			n := r.model.CheckRead(r, r.log, from, limit, 250)
+			if from >= limit && n > 0 {
+				r.Fatalf("Read(from=%d, limit=%d): expected nothing, got %d bytes", from, limit, n)
+			}
+		}
+	}
+}
+
+func regionOutlivesSegment(t *lab.T, impl Impl) {
+	r := newRig(t, impl, limits())
+	for range 20 {
+		r.append(100, 1)
+	}
+	first := r.model.Batches[0].Bytes
+	region, err := r.log.Read(0, 1, 1)
+	r.must("read", err)
+	r.must("trim", r.log.TrimTo(15))
+	r.model.TrimTo(15)
+	last, err := r.log.Read(19, 20, 1)
+	r.must("read", err)
+	r.must("close", r.log.Close())
+	b := make([]byte, region.Len)
+	if _, err := region.File.ReadAt(b, region.Pos); err != nil || string(b) != string(first) {
+		r.Fatalf("a region of a segment that was deleted: expected its bytes, got %v", err)
+	}
+	region.Release()
+	b = make([]byte, last.Len)
+	if _, err := last.File.ReadAt(b, last.Pos); err != nil || string(b) != string(r.model.Batches[19].Bytes) {
+		r.Fatalf("a region of a log that was closed: expected its bytes, got %v", err)
+	}
+	last.Release()
+}
+
+func readBesideAppend(t *lab.T, impl Impl) {
+	r := newRig(t, impl, limits())
+	const batches = 300
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() { r.follow(2 * batches) })
+	}
+	wg.Go(func() {
+		for range 20 {
+			if err := r.log.Flush(); err != nil {
+				r.Errorf("flush beside appends: %v", err)
+				return
+			}
+		}
+	})
+	for i := range batches {
+		r.append(40, model.TimestampMs(i), model.TimestampMs(i))
+	}
+	wg.Wait()
+}

@@ -1,0 +1,191 @@
+package suite
+
+import (
+	"bytes"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+
+	"highwater.dev/broker/model"
+	"highwater.dev/broker/record"
+	"highwater.dev/broker/segment"
+	"highwater.dev/broker/segment/logtest"
+	"highwater.dev/workbook/lab"
+)
+
+// Exercise 1.6: recovery.
+var recovery = []lab.Test[Impl]{
+	{
+		Exercise: "1.6", Name: "torn-tail", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-16", Sentence: "a batch that is not whole is cut off, and nothing before it"},
+		Run:       tornTail,
+	},
+	{
+		Exercise: "1.6", Name: "flipped-bit", Kind: lab.Fault,
+		Invariant: lab.Invariant{ID: "LOG-17", Sentence: "recovery serves no batch whose CRC is wrong, and nothing behind one"},
+		Run:       flippedBit,
+	},
+	{
+		Exercise: "1.6", Name: "observer-hears", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-18", Sentence: "the observer hears of every batch once, in order, on recovery and on append"},
+		Run:       observerHears,
+	},
+	{
+		Exercise: "1.6", Name: "power-cuts", Kind: lab.Fault,
+		Invariant: lab.Invariant{ID: "LOG-19", Sentence: "after a power cut everything flushed is there, and all there is is a beginning of what was appended"},
+		Run:       powerCuts,
+	},
+}
+
+// tear leaves the first n bytes of a segment's .log file.
+func (r *rig) tear(base model.Offset, n int64) {
+	r.Helper()
+	f, err := r.disk.OpenReadWrite(dir + "/" + segment.FileName(base, ".log"))
+	r.must("open a .log file", err)
+	r.must("cut it", f.Truncate(n))
+	r.must("close it", f.Close())
+}
+
+func tornTail(t *lab.T, impl Impl) {
+	// Every length that a power cut may leave of the last batch.
+	for left := int64(0); ; left++ {
+		r := newRig(t, impl, limits())
+		for range 12 {
+			r.append(60, 1, 2)
+		}
+		last := r.model.Batches[11]
+		segments := r.log.Segments()
+		active := segments[len(segments)-1]
+		if left >= int64(len(last.Bytes)) {
+			return
+		}
+		r.tear(active.BaseOffset, active.Bytes-int64(len(last.Bytes))+left)
+		r.model.Truncate(last.Base)
+		var out bytes.Buffer
+		r.opts.Logger = slog.New(slog.NewTextHandler(&out, nil))
+		r.open() // the process was killed: the log was not closed
+		r.model.CheckBounds(r, r.log)
+		r.append(60, 3, 4)
+		r.check()
+		if lines := strings.Count(out.String(), "\n"); left > 0 && lines != 1 {
+			r.Fatalf("recovery cut %d bytes: expected one line in the broker's own log that says so, got %d:\n%s", left, lines, out.String())
+		}
+	}
+}
+
+func flippedBit(t *lab.T, impl Impl) {
+	rng := rand.New(rand.NewPCG(t.Seed(), 0))
+	for range 40 {
+		r := newRig(t, impl, limits())
+		for range 15 {
+			r.append(60, 1, 2)
+		}
+		i := rng.IntN(15)
+		victim := r.model.Batches[i]
+		at := 12 + rng.IntN(len(victim.Bytes)-12) // not the base offset, which nothing protects
+		if at >= 12 && at < 16 {
+			at = 16 // nor the leader epoch
+		}
+		r.flip(victim, at, byte(1)<<rng.IntN(8))
+		r.model.Truncate(victim.Base)
+		r.open()
+		r.model.CheckBounds(r, r.log)
+		r.append(60, 3, 4)
+		r.check()
+		r.reopen(false)
+		r.check()
+	}
+}
+
+// flip changes a bit of a batch on the disk.
+func (r *rig) flip(b logtest.Batch, at int, mask byte) {
+	r.Helper()
+	pos, base := int64(0), model.Offset(0)
+	for _, s := range r.log.Segments() {
+		if s.BaseOffset <= b.Base {
+			base = s.BaseOffset
+		}
+	}
+	for _, other := range r.model.Batches {
+		if other.Base >= base && other.Base < b.Base {
+			pos += int64(len(other.Bytes))
+		}
+	}
+	f, err := r.disk.OpenReadWrite(dir + "/" + segment.FileName(base, ".log"))
+	r.must("open a .log file", err)
+	_, err = f.WriteAt([]byte{b.Bytes[at] ^ mask}, pos+int64(at))
+	r.must("flip a bit", err)
+	r.must("close it", f.Close())
+}
+
+type listener struct {
+	batches []model.Offset
+	rolled  []model.Offset
+	removed []model.Offset
+}
+
+func (l *listener) Batch(h *record.Header, _ record.Batch) {
+	l.batches = append(l.batches, h.BaseOffset)
+}
+func (l *listener) Rolled(base model.Offset)  { l.rolled = append(l.rolled, base) }
+func (l *listener) Removed(base model.Offset) { l.removed = append(l.removed, base) }
+
+func observerHears(t *lab.T, impl Impl) {
+	r := newRig(t, impl, limits())
+	r.must("close", r.log.Close())
+	hears := func(what string, got, want []model.Offset) {
+		t.Helper()
+		if len(got) != len(want) {
+			r.Fatalf("%s: the observer expected %v, heard %v", what, want, got)
+		}
+		for i := range got {
+			if got[i] != want[i] {
+				r.Fatalf("%s: the observer expected %v, heard %v", what, want, got)
+			}
+		}
+	}
+	ear := &listener{}
+	r.opts.Observer = ear
+	r.open()
+	var bases []model.Offset
+	for range 20 {
+		bases = append(bases, r.append(60, 1, 2).Base)
+	}
+	hears("appends", ear.batches, bases)
+	hears("rolls", ear.rolled, r.bases()[1:])
+	segments := r.bases()
+
+	*ear = listener{}
+	r.reopen(false)
+	hears("recovery from the start", ear.batches, bases)
+
+	*ear = listener{}
+	r.opts.ReplayFrom = 21
+	r.reopen(true)
+	hears("replay from 21", ear.batches, bases[10:])
+
+	*ear = listener{}
+	r.must("trim", r.log.TrimTo(segments[2]))
+	hears("a trim", ear.removed, segments[:2])
+	r.model.TrimTo(segments[2])
+	*ear = listener{}
+	r.must("truncate", r.log.Truncate(segments[3]+1))
+	r.model.Truncate(segments[3] + 1)
+	newestFirst := []model.Offset{}
+	for i := len(segments) - 1; i > 3; i-- {
+		newestFirst = append(newestFirst, segments[i])
+	}
+	hears("a truncation, newest first", ear.removed, newestFirst)
+	r.check()
+}
+
+func powerCuts(t *lab.T, impl Impl) {
+	cuts := 0
+	for i := range uint64(8) {
+		c := logtest.Crash{Open: impl.Open, Seed: t.Seed()>>16 + i, Ops: 50, Cuts: 20}
+		cuts += c.Run(t)
+	}
+	if cuts < 100 {
+		t.Fatalf("only %d power cuts", cuts)
+	}
+}
