@@ -148,3 +148,12 @@ func (c *client) roundTrip(body []byte) {
 	require.Equal(c.t, int32(7), id)
 	require.Equal(c.t, string(body), string(got))
 }
+
+// requireNoBuffers waits until the server has all its buffers back: it takes them back after the peer has the response.
+func requireNoBuffers(t testing.TB, s *Server) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		inUse, _ := s.pool.usage()
+		return inUse == 0
+	}, patience, time.Millisecond, "a buffer was not given back")
+}

@@ -93,7 +93,8 @@ func TestAnswersBeforeItCloses(t *testing.T) {
 	id, body := c.receive()
 	require.Equal(t, int32(1), id)
 	require.Equal(t, "good", string(body))
-	c.requireClosed()
+	_, err := c.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF, "a reset may make the peer lose what it has not read")
 }
 
 // TestLyingLengthTakesNoMemory: many peers claim the largest frame and send nothing or little of it.
@@ -227,8 +228,7 @@ func TestPeerGoneWithinAFrame(t *testing.T) {
 		require.NoError(t, c.CloseWrite())
 		c.requireClosed()
 	}
-	inUse, _ := s.pool.usage()
-	require.Zero(t, inUse)
+	requireNoBuffers(t, s)
 }
 
 // TestIdlePeers: silence before, within and after a frame ends the connection after connections.max.idle.ms, and not
@@ -247,8 +247,7 @@ func TestIdlePeers(t *testing.T) {
 			c.requireClosed()
 			require.GreaterOrEqual(t, time.Since(began), idle)
 			require.Eventually(t, func() bool { return s.counters.expired.Value() == 1 }, patience, time.Millisecond)
-			inUse, _ := s.pool.usage()
-			require.Zero(t, inUse)
+			requireNoBuffers(t, s)
 		})
 	}
 	t.Run("not reading", func(t *testing.T) {
@@ -260,6 +259,27 @@ func TestIdlePeers(t *testing.T) {
 		c := dial(t, s)
 		c.send(frame(1, nil))
 		require.Eventually(t, func() bool { return s.counters.expired.Value() == 1 }, patience, time.Millisecond)
+	})
+	t.Run("reading slowly", func(t *testing.T) {
+		file, data := randomFile(t, vfs.OS(), t.TempDir(), 32<<20)
+		defer file.Release()
+		s := start(t, handlerFunc(func(_ *testSession, req *wire.Request, resp *wire.Response) error {
+			wire.BeginResponse(resp, &req.Header)
+			require.True(t, file.Acquire())
+			resp.AppendRegion(vfs.Region{File: file, Len: int64(len(data))})
+			return nil
+		}), func(o *Options) { o.Config.MaxIdle = idle })
+		c := dial(t, s)
+		c.send(frame(1, nil))
+		left := int64(8 + len(data))
+		for began := time.Now(); time.Since(began) < 4*idle; {
+			n, err := io.CopyN(io.Discard, c, 1<<20)
+			require.NoError(t, err)
+			left -= n
+			time.Sleep(idle / 5) // the rhythm is what is tested
+		}
+		_, err := io.CopyN(io.Discard, c, left)
+		require.NoError(t, err)
 	})
 	t.Run("a slow frame", func(t *testing.T) {
 		s := start(t, handlerFunc(echo), func(o *Options) { o.Config.MaxIdle = idle })

@@ -128,8 +128,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 		}
 		require.Equal(t, want, session.closes.Load(), "session %d", i)
 	}
-	inUse, _ := s.pool.usage()
-	require.Zero(t, inUse)
+	requireNoBuffers(t, s)
 }
 
 // TestSessionErrorSendsWhatThereIs, then closes.
@@ -267,8 +266,7 @@ func TestIdleConnectionsAreCheap(t *testing.T) {
 		_, err := io.CopyN(io.Discard, clients[i], 200<<10+8)
 		require.NoError(t, err)
 	}
-	inUse, _ := s.pool.usage()
-	require.Zero(t, inUse)
+	requireNoBuffers(t, s)
 	perConn := (measure() - before) / peers
 	t.Logf("%d bytes for each idle connection, its client in this process included", perConn)
 	require.Less(t, perConn, uint64(14<<10))
