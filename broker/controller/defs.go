@@ -55,13 +55,8 @@ func (m *Machine) checkTopicConfigs(configs map[string]string) *apiError {
 			return refuse(kerr.InvalidConfig, "Unknown topic config name: %s", key)
 		}
 	}
-	t, err := m.o.Config.Topic(configs)
-	if err != nil {
+	if _, err := m.o.Config.Topic(configs); err != nil {
 		return refuse(kerr.InvalidConfig, "%s", err.Error())
-	}
-	if t.MinCompactionLagMs > t.MaxCompactionLagMs {
-		return refuse(kerr.InvalidConfig, "conflict topic config setting min.compaction.lag.ms (%d) > max.compaction.lag.ms (%d)",
-			t.MinCompactionLagMs, t.MaxCompactionLagMs)
 	}
 	return nil
 }
