@@ -55,7 +55,9 @@ func testClock(t *testing.T, c clock.Clock, advance func(time.Duration)) {
 	require.Equal(t, map[string]time.Duration{"now": 0, "past": 0, "early": time.Second, "moved": 4500 * time.Millisecond}, fired)
 	require.Equal(t, began.Add(9500*time.Millisecond), c.Now())
 
+	mu.Lock()
 	delete(fired, "moved")
+	mu.Unlock()
 	require.False(t, moved.Stop(), "it has fired")
 	require.False(t, moved.Reset(time.Second), "it had fired")
 	require.False(t, stopped.Reset(time.Second), "it was stopped")

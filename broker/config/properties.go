@@ -86,31 +86,28 @@ type lineReader struct {
 // logical returns the next line that is neither blank nor a comment, continuations joined and leading white
 // space cut, and the number of its first natural line.
 func (l *lineReader) logical() (string, int, error) {
+	line, first := "", 0
 	for {
-		line, err := l.natural()
+		next, err := l.natural()
+		if errors.Is(err, io.EOF) && first > 0 {
+			return line, first, nil
+		}
 		if err != nil {
 			return "", 0, err
 		}
-		line = trimLeft(line)
-		if line == "" || line[0] == '#' || line[0] == '!' {
-			continue
-		}
-		first := l.number
-		for endsInContinuation(line) {
-			line = line[:len(line)-1]
-			next, err := l.natural()
-			if errors.Is(err, io.EOF) {
-				break
+		next = trimLeft(next)
+		if line == "" { // a new line, also after a continuation of nothing
+			first = 0
+			if next == "" || next[0] == '#' || next[0] == '!' {
+				continue
 			}
-			if err != nil {
-				return "", 0, err
-			}
-			line += trimLeft(next)
+			first = l.number
 		}
-		if line == "" { // nothing but continuations
-			continue
+		line += next
+		if !endsInContinuation(next) {
+			return line, first, nil
 		}
-		return line, first, nil
+		line = line[:len(line)-1]
 	}
 }
 
