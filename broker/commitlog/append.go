@@ -123,7 +123,7 @@ func (p *Partition) append(batch record.Batch, marker *record.EndTxnMarker) erro
 	if !completed || !txn.Aborted {
 		return nil
 	}
-	if err := p.txns.append(p.activeBase, txn); err != nil {
+	if err := p.txns.Append(p.activeBase, aborted(txn)); err != nil {
 		// The marker is in the log and its index entry is not: only recovery can bring them together.
 		return p.fail(err)
 	}
@@ -184,4 +184,8 @@ func parseMarker(h *record.Header, batch record.Batch) (*record.EndTxnMarker, er
 		return nil, err
 	}
 	return &marker, nil
+}
+
+func aborted(txn producer.Txn) AbortedTxn {
+	return AbortedTxn{ProducerID: txn.ProducerID, First: txn.First, Last: txn.Last, LastStable: txn.LastStable}
 }

@@ -28,8 +28,24 @@ func (p *Partition) DeleteRecords(before model.Offset) (logStart model.Offset, e
 	return p.StartOffset(), err
 }
 
-// trim raises the log start offset. The caller holds mu.
+// trim raises the log start offset. What the deleted batches have told the producer table must be durable
+// before they go: recovery could not find it again. The caller holds mu.
 func (p *Partition) trim(to model.Offset) error {
+	if err := p.FlushTo(to); err != nil {
+		return err
+	}
+	p.stateMu.Lock()
+	err := error(nil)
+	if to == p.EndOffset() {
+		err = p.takeSnapshot(to, false)
+	}
+	p.stateMu.Unlock()
+	if err != nil {
+		return storageError(err)
+	}
+	if err := p.syncSnapshots(); err != nil {
+		return p.fail(err)
+	}
 	if err := p.log.TrimTo(to); err != nil {
 		return p.writeError(err)
 	}
@@ -52,10 +68,7 @@ func (p *Partition) Truncate(to model.Offset) error {
 		p.epochs.TruncateEnd(p.EndOffset())
 		return nil
 	}
-	p.stateMu.Lock()
-	err := p.dropSnapshotsAbove(to)
-	p.stateMu.Unlock()
-	if err != nil {
+	if err := p.rewind(to); err != nil {
 		return p.fail(err)
 	}
 	p.lowerRecoveryPoint(to)
@@ -69,18 +82,33 @@ func (p *Partition) Truncate(to model.Offset) error {
 	segments := p.log.Segments()
 	p.activeBase = segments[len(segments)-1].BaseOffset
 	p.stateMu.Lock()
-	err = p.dropSnapshotsAbove(end)
+	p.tableEnd = end
 	p.stateMu.Unlock()
-	if err == nil {
-		err = p.txns.truncate(end)
-	}
-	if err == nil {
-		err = p.rebuildTable(end)
-	}
-	if err != nil {
+	if err := p.txns.Truncate(end); err != nil {
 		return p.fail(err)
 	}
 	return nil
+}
+
+// rewind takes the producer table back to offset to, durably, while the batches that say how are still there: a log
+// that is cut at its start loses those that its log start offset hides, too. The caller holds mu.
+func (p *Partition) rewind(to model.Offset) error {
+	p.stateMu.Lock()
+	err := p.dropSnapshotsAbove(to)
+	p.stateMu.Unlock()
+	if err == nil {
+		err = p.rebuildTable(to)
+	}
+	if err != nil {
+		return err
+	}
+	p.stateMu.Lock()
+	err = p.takeSnapshot(p.tableEnd, false)
+	p.stateMu.Unlock()
+	if err != nil {
+		return err
+	}
+	return p.syncSnapshots()
 }
 
 // Retain deletes what the topic's configuration does not keep, oldest segments first, and returns how many went:
@@ -168,7 +196,7 @@ func (p *Partition) Close() error {
 	p.closed = true
 	if p.Failed() != nil {
 		// What is on disk is in doubt: nothing is written any more.
-		return errors.Join(p.Failed(), p.log.Close())
+		return errors.Join(p.Failed(), p.closeFiles())
 	}
 	end := p.EndOffset()
 	p.stateMu.Lock()
@@ -178,10 +206,12 @@ func (p *Partition) Close() error {
 		_, err = p.sync()
 	}
 	if err != nil {
-		return errors.Join(p.fail(err), p.log.Close())
+		return errors.Join(p.fail(err), p.closeFiles())
 	}
 	p.flush.mu.Lock()
 	p.flush.point = end
 	p.flush.mu.Unlock()
-	return p.log.Close()
+	return p.closeFiles()
 }
+
+func (p *Partition) closeFiles() error { return errors.Join(p.log.Close(), p.txns.Close()) }

@@ -65,7 +65,7 @@ func (p *Partition) sync() (model.Offset, error) {
 	if err := p.log.Flush(); err != nil {
 		return 0, err
 	}
-	if err := p.txns.sync(); err != nil {
+	if err := p.txns.Flush(); err != nil {
 		return 0, err
 	}
 	if err := p.syncSnapshots(); err != nil {

@@ -26,6 +26,9 @@ func (c Components) withDefaults() Components {
 	if c.NewTable == nil {
 		c.NewTable = producer.New
 	}
+	if c.OpenTxnIndex == nil {
+		c.OpenTxnIndex = segment.OpenTxnIndex
+	}
 	return c
 }
 
@@ -46,10 +49,6 @@ func Open(fs vfs.FS, dir string, tp model.TopicPartition, o Options) (*Partition
 	}
 	p.topic.Store(&o.Topic)
 	p.flush.done.L = &p.flush.mu
-	p.txns = &txnIndexes{fs: fs, name: func(base model.Offset) string { return p.file(base, txnIndexSuffix) }}
-	if err := fs.MkdirAll(dir); err != nil {
-		return nil, fmt.Errorf("commitlog: make %s: %w", dir, err)
-	}
 	names, err := p.folder()
 	if err != nil {
 		return nil, err
@@ -58,19 +57,38 @@ func Open(fs vfs.FS, dir string, tp model.TopicPartition, o Options) (*Partition
 	if err != nil {
 		return nil, err
 	}
+	p.txns, p.damaged, err = o.Components.OpenTxnIndex(fs, dir)
+	if err != nil {
+		return nil, fmt.Errorf("commitlog: open %s: %w", tp, err)
+	}
 	p.log, err = o.Components.OpenLog(fs, dir, segment.Options{
 		Limits: limits(&o.Topic, tp), Start: o.Start, RecoveryPoint: o.RecoveryPoint, Clean: o.Clean,
 		Gaps:       o.Topic.CleanupCompact,
 		ReplayFrom: replayFrom, Observer: observer{p}, Logger: o.Logger,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("commitlog: open %s: %w", tp, err)
+		return nil, fmt.Errorf("commitlog: open %s: %w", tp, errors.Join(err, p.txns.Close()))
 	}
-	if err := p.recovered(names); err != nil {
-		return nil, fmt.Errorf("commitlog: open %s: %w", tp, errors.Join(err, p.log.Close()))
+	if err := p.recovered(); err != nil {
+		return nil, fmt.Errorf("commitlog: open %s: %w", tp, errors.Join(err, p.closeFiles()))
 	}
 	p.replay = nil
 	return p, nil
+}
+
+// folder lists the partition's folder, after making it durably where it is missing.
+func (p *Partition) folder() ([]string, error) {
+	names, err := p.fs.List(p.dir)
+	if vfs.IsNotExist(err) {
+		err = p.fs.MkdirAll(p.dir)
+		if err == nil {
+			err = p.fs.SyncDir(path.Dir(p.dir))
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("commitlog: folder %s: %w", p.dir, err)
+	}
+	return names, nil
 }
 
 // prepare loads what stands beside the log, as far as it can be trusted, and says from where batches must be
@@ -82,6 +100,10 @@ func (p *Partition) prepare(names []string) (replayFrom model.Offset, err error)
 	trusted := maxOffset
 	if !p.opts.Clean {
 		trusted = p.opts.RecoveryPoint
+		if bases := offsetsOf(names, ".log"); len(bases) > 0 {
+			// Segments are only deleted after what lies below them is durable: see trim.
+			trusted = max(trusted, bases[0])
+		}
 	}
 	if err := p.dropSnapshotsAbove(trusted); err != nil {
 		return 0, err
@@ -98,20 +120,18 @@ func (p *Partition) prepare(names []string) (replayFrom model.Offset, err error)
 	}
 	// Entries above what was flushed describe batches that may be gone; those that are there bring them back.
 	p.epochs.TruncateEnd(trusted)
-	if _, known := p.epochs.Latest(); !known {
-		return 0, nil
-	}
 	return p.tableEnd, nil
 }
 
 // recovered brings the state to the log as the segment log found or left it.
-func (p *Partition) recovered(names []string) error {
+func (p *Partition) recovered() error {
 	if p.replay.err != nil {
 		return p.replay.err
 	}
 	start, end := p.log.Bounds()
-	p.epochs.TruncateEnd(end)
-	p.epochs.TruncateStart(start)
+	if err := p.recoverEpochs(start, end); err != nil {
+		return err
+	}
 	infos := p.log.Segments()
 	bases := make([]model.Offset, len(infos))
 	for i, s := range infos {
@@ -129,7 +149,7 @@ func (p *Partition) recovered(names []string) error {
 	}
 	p.tableEnd = end
 	p.unstable.Store(true)
-	if err := p.recoverTxnIndexes(names, bases); err != nil {
+	if err := p.recoverTxnIndex(bases); err != nil {
 		return err
 	}
 	// Kafka's rule for what an earlier run left: snapshots of segments, and the latest.
@@ -152,62 +172,76 @@ func (p *Partition) recovered(names []string) error {
 	return nil
 }
 
-// recoverTxnIndexes loads the transaction index and makes its part above the loaded snapshot that of the batches
-// that were replayed. A damaged index is rebuilt from the whole log.
-func (p *Partition) recoverTxnIndexes(names []string, bases []model.Offset) error {
-	var present []model.Offset
-	for _, base := range offsetsOf(names, txnIndexSuffix) {
-		if _, ok := slices.BinarySearch(bases, base); ok {
-			present = append(present, base)
-		}
+// recoverEpochs fits the epoch cache to the log's bounds. Where it begins above the log start (its file was lost, or
+// knows of a trim that the log start checkpoint does not), the batches below say what is missing.
+func (p *Partition) recoverEpochs(start, end model.Offset) error {
+	p.epochs.TruncateEnd(end)
+	p.epochs.TruncateStart(start)
+	known := p.epochs.Entries()
+	first := end
+	if len(known) > 0 {
+		first = known[0].Start
 	}
-	from, aborted := p.loadedAt, p.replay.aborted
-	err := p.txns.load(present)
-	if errors.Is(err, errTxnIndex) {
-		p.logger.Warn("rebuilding the transaction index from the log", "partition", p.tp.String(), "error", err)
-		from, aborted, err = 0, nil, p.txns.drop(present)
-		if err == nil {
-			aborted, err = p.scanAborted()
-		}
+	if first <= start {
+		return nil
 	}
-	if err != nil {
+	var missing []epoch.Entry
+	err := p.scan(start, first, func(h *record.Header, _ record.Batch) {
+		if n := len(missing); n == 0 || missing[n-1].Epoch < h.LeaderEpoch {
+			missing = append(missing, epoch.Entry{Epoch: h.LeaderEpoch, Start: max(start, h.BaseOffset)})
+		}
+	})
+	for _, e := range append(missing, known...) {
+		p.epochs.Assign(e.Epoch, e.Start)
+	}
+	return err
+}
+
+// recoverTxnIndex makes the part of the transaction index above the loaded snapshot that of the batches that
+// were replayed, durably: a snapshot taken later would hide that it is missing. Damage below is mended from the log.
+func (p *Partition) recoverTxnIndex(bases []model.Offset) error {
+	from, txns := p.loadedAt, p.replay.aborted
+	if p.damaged != model.NoOffset && p.damaged < from {
+		p.logger.Warn("rebuilding the transaction index from the log", "partition", p.tp.String(), "damagedFrom", p.damaged)
+		var err error
+		if txns, err = p.abortedSince(p.damaged); err != nil {
+			return err
+		}
+		from = p.damaged
+	}
+	if err := p.txns.Truncate(from); err != nil {
 		return err
 	}
-	if err := p.txns.truncate(from); err != nil {
-		return err
-	}
-	_, end := p.log.Bounds()
-	for _, txn := range aborted {
+	end := p.EndOffset()
+	for _, txn := range txns {
+		if txn.Last < from || txn.Last >= end {
+			continue
+		}
 		i, found := slices.BinarySearch(bases, txn.Last)
 		if !found {
 			i--
 		}
-		if i < 0 || txn.Last >= end {
-			continue
+		if i < 0 {
+			continue // its segment is gone
 		}
-		if err := p.txns.append(bases[i], txn); err != nil {
+		if err := p.txns.Append(bases[i], aborted(txn)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return p.txns.Flush()
 }
 
-// scanAborted finds the aborted transactions by reading the whole log.
-func (p *Partition) scanAborted() ([]producer.Txn, error) {
-	var (
-		aborted []producer.Txn
-		damage  error
-		table   = p.opts.Components.NewTable()
-	)
-	start, end := p.log.Bounds()
-	err := p.scan(start, end, func(h *record.Header, whole record.Batch) {
-		marker, err := parseMarker(h, whole)
-		damage = errors.Join(damage, err)
-		if txn, completed := table.Apply(h, marker); completed && txn.Aborted {
-			aborted = append(aborted, txn)
-		}
-	})
-	return aborted, errors.Join(err, damage)
+// abortedSince finds the aborted transactions whose marker is at from or above, by reading the log. The producer table
+// is as before afterwards.
+func (p *Partition) abortedSince(from model.Offset) ([]producer.Txn, error) {
+	table, tableEnd := p.table, p.tableEnd
+	p.replay.aborted = nil
+	if err := p.loadTable(from); err != nil {
+		return nil, err
+	}
+	err := p.scan(p.tableEnd, p.EndOffset(), p.applyScanned)
+	p.table, p.tableEnd = table, tableEnd
+	return p.replay.aborted, errors.Join(err, p.replay.err)
 }
 
 // observer hears of the log's changes for the partition.
@@ -262,7 +296,8 @@ func (o observer) Removed(base model.Offset) {
 	p.stateMu.Lock()
 	err := p.dropSnapshots(func(s snapshot) bool { return s.offset == base })
 	p.stateMu.Unlock()
-	if err = errors.Join(err, p.txns.remove(base)); err != nil {
+	p.txns.Removed(base)
+	if err != nil {
 		p.logger.Warn("files of a removed segment stay behind", "partition", p.tp.String(), "base", base, "error", err)
 	}
 }

@@ -36,6 +36,8 @@ type Components struct {
 	OpenLog    segment.Opener
 	OpenEpochs func(fs vfs.FS, path string) (epoch.Cache, error)
 	NewTable   func() producer.Table
+	// OpenTxnIndex is described with segment.OpenTxnIndex.
+	OpenTxnIndex func(fs vfs.FS, dir string) (x segment.TxnIndex, damaged model.Offset, err error)
 }
 
 // Options say how to open a partition. Topic and Clock are needed.
@@ -64,7 +66,7 @@ type Partition struct {
 
 	log    segment.Log
 	epochs epoch.Cache
-	txns   *txnIndexes
+	txns   segment.TxnIndex
 
 	mu     sync.Mutex // orders changes to the log
 	header record.Header
@@ -77,6 +79,7 @@ type Partition struct {
 	table    producer.Table
 	tableEnd model.Offset // the table holds every batch below it
 	loadedAt model.Offset // the snapshot that Open loaded; 0 when none
+	damaged  model.Offset // from where Open found the transaction index damaged; NoOffset when all is well
 	snaps    []snapshot   // files there are, oldest first
 	// unstable: a transaction is open, or decided but perhaps not below the high watermark.
 	unstable atomic.Bool
@@ -100,15 +103,9 @@ type Appended struct {
 }
 
 // AbortedTxn is an aborted transaction, as Fetch responses list them for read_committed.
-type AbortedTxn struct {
-	ProducerID model.ProducerID
-	First      model.Offset // of the transaction's first record
-	Last       model.Offset // of its abort marker
-	// LastStable is the last stable offset when the marker was written.
-	LastStable model.Offset
-}
+type AbortedTxn = segment.AbortedTxn
 
-// Topic and partition this is.
+// TopicPartition is the partition's name.
 func (p *Partition) TopicPartition() model.TopicPartition { return p.tp }
 
 // Dir is the partition's folder.

@@ -63,55 +63,50 @@ func (p *Partition) MaxTimestamp() (segment.TimestampOffset, bool, error) {
 }
 
 // Aborted appends to dst the aborted transactions that overlap the offsets from <= o < upTo, in the order of their
-// markers: what a read_committed Fetch response lists. It costs nothing when the partition has none.
+// markers: what a read_committed Fetch response lists. It does no I/O.
 func (p *Partition) Aborted(from, upTo model.Offset, dst []AbortedTxn) ([]AbortedTxn, error) {
-	dst, err := p.txns.collect(from, upTo, dst)
-	if err != nil {
-		return dst, storageError(err)
-	}
-	return dst, nil
+	return p.txns.Collect(from, upTo, dst), nil
 }
 
-// scanBytes is how much of the log one region of a scan covers; only headers and control batches are read of it.
-const scanBytes = 64 << 20
-
 // scan hands each batch that ends above from and starts below end to visit: its header, and its bytes when it is a
-// control batch. Both are valid only during the call.
+// control batch. Both are valid only during the call. It reads the files itself, since batches that the log start
+// offset hides still say what producers did.
 func (p *Partition) scan(from, end model.Offset, visit func(h *record.Header, whole record.Batch)) error {
-	for from < end {
-		r, err := p.log.Read(from, end, scanBytes)
-		if err != nil {
-			return readError(err)
+	for _, s := range p.log.Segments() {
+		if s.EndOffset <= from || s.BaseOffset >= end {
+			continue
 		}
-		next, err := scanRegion(r, from, visit)
-		r.Release()
+		err := p.scanSegment(s, from, end, visit)
+		if vfs.IsNotExist(err) {
+			continue // retention was faster
+		}
 		if err != nil {
 			return storageError(err)
 		}
-		if next <= from {
-			return nil // nothing is left below end
-		}
-		from = next
 	}
 	return nil
 }
 
-// scanRegion returns the first offset after the last whole batch.
-func scanRegion(r vfs.Region, from model.Offset, visit func(h *record.Header, whole record.Batch)) (model.Offset, error) {
+func (p *Partition) scanSegment(s segment.Info, from, end model.Offset, visit func(h *record.Header, whole record.Batch)) error {
+	f, err := p.fs.Open(p.file(s.BaseOffset, ".log"))
+	if err != nil {
+		return err
+	}
+	// A read-only file: an error of close loses nothing.
+	defer func() { _ = f.Close() }()
 	var (
 		head [record.HeaderSize]byte
 		h    record.Header
-		next = from
 	)
-	for pos := int64(0); r.Len-pos >= record.HeaderSize; pos += int64(h.Size()) {
-		if _, err := r.File.ReadAt(head[:], r.Pos+pos); err != nil {
-			return next, err
+	for pos := int64(0); pos < s.Bytes; pos += int64(h.Size()) {
+		if _, err := f.ReadAt(head[:], pos); err != nil {
+			return fmt.Errorf("batch in %s at %d: %w", f.Name(), pos, err)
 		}
 		if err := record.ReadHeader(head[:], &h); err != nil {
-			return next, fmt.Errorf("batch after offset %d in %s at %d: %w", next, r.File.Name(), r.Pos+pos, err)
+			return fmt.Errorf("batch in %s at %d: %w", f.Name(), pos, err)
 		}
-		if r.Len-pos < int64(h.Size()) {
-			return next, nil
+		if h.BaseOffset >= end {
+			return nil
 		}
 		if h.NextOffset() <= from {
 			continue
@@ -119,12 +114,11 @@ func scanRegion(r vfs.Region, from model.Offset, visit func(h *record.Header, wh
 		var whole record.Batch
 		if h.Attributes.Control() {
 			whole = make(record.Batch, h.Size())
-			if _, err := r.File.ReadAt(whole, r.Pos+pos); err != nil {
-				return next, err
+			if _, err := f.ReadAt(whole, pos); err != nil {
+				return fmt.Errorf("control batch in %s at %d: %w", f.Name(), pos, err)
 			}
 		}
 		visit(&h, whole)
-		next = h.NextOffset()
 	}
-	return next, nil
+	return nil
 }

@@ -3,7 +3,6 @@ package commitlog
 import (
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"highwater.dev/broker/commitlog/checkpoint"
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/producer"
+	"highwater.dev/broker/record"
 	"highwater.dev/broker/vfs"
 )
 
@@ -164,19 +164,21 @@ func syncFile(fs vfs.FS, name string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// rebuildTable brings the table to what the log holds up to end: newest snapshot at or below it, then the
-// batches after that. The caller holds mu.
-func (p *Partition) rebuildTable(end model.Offset) error {
+// rebuildTable brings the table to what the batches that end at limit or below say: from the newest snapshot at or below
+// limit, and the batches after that. The caller holds mu.
+func (p *Partition) rebuildTable(limit model.Offset) error {
 	p.stateMu.Lock()
 	defer p.stateMu.Unlock()
-	if err := p.loadTable(end); err != nil {
+	if err := p.loadTable(limit); err != nil {
 		return err
 	}
-	start, _ := p.log.Bounds()
-	err := p.scan(max(start, p.tableEnd), end, p.applyScanned)
-	p.tableEnd = max(p.tableEnd, end)
 	p.unstable.Store(true)
-	return err
+	return p.scan(p.tableEnd, limit, func(h *record.Header, whole record.Batch) {
+		if h.NextOffset() <= limit {
+			p.applyScanned(h, whole)
+			p.tableEnd = h.NextOffset()
+		}
+	})
 }
 
 // SnapshotOffsets lists the producer snapshots on disk, ascending.
@@ -188,12 +190,4 @@ func (p *Partition) SnapshotOffsets() []model.Offset {
 		offsets[i] = s.offset
 	}
 	return offsets
-}
-
-func (p *Partition) folder() ([]string, error) {
-	names, err := p.fs.List(p.dir)
-	if err != nil {
-		return nil, fmt.Errorf("commitlog: list %s: %w", path.Clean(p.dir), err)
-	}
-	return names, nil
 }

@@ -50,7 +50,8 @@ func (t AbortedTxn) encode() (b [txnEntrySize]byte) {
 	return b
 }
 
-// decodeTxn returns false for an entry of a version that is not known or that contradicts itself.
+// decodeTxn returns false for an entry of a version that is not known or that contradicts itself: a marker comes after
+// the records that it ends, which also tells zeros that a power cut left from an entry.
 func decodeTxn(b []byte) (t AbortedTxn, ok bool) {
 	t = AbortedTxn{
 		ProducerID: model.ProducerID(binary.BigEndian.Uint64(b[2:])),
@@ -58,7 +59,7 @@ func decodeTxn(b []byte) (t AbortedTxn, ok bool) {
 		Last:       model.Offset(binary.BigEndian.Uint64(b[18:])),
 		LastStable: model.Offset(binary.BigEndian.Uint64(b[26:])),
 	}
-	return t, binary.BigEndian.Uint16(b) == 0 && t.First >= 0 && t.First <= t.Last
+	return t, binary.BigEndian.Uint16(b) == 0 && t.First >= 0 && t.First < t.Last
 }
 
 // txnIndex keeps all entries in memory: aborted transactions are few beside the batches they spoil.
