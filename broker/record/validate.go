@@ -8,9 +8,10 @@ import (
 	"highwater.dev/broker/model"
 )
 
-// Errors of Validate, beside those of ReadHeader. commitlog turns them into Kafka's codes, as Apache Kafka 4.3's
-// LogValidator would answer: ErrShort, ErrCRC, ErrCorrupt and ErrDecompress are CORRUPT_MESSAGE; ErrMagic and
-// ErrInvalid are INVALID_RECORD; ErrTimestamp is INVALID_TIMESTAMP; ErrTooLarge is MESSAGE_TOO_LARGE.
+// Errors of Validate, beside those of ReadHeader. commitlog turns them into the codes that Apache Kafka 4.3 answers
+// with (tried one by one against it): ErrCRC and ErrCorrupt are CORRUPT_MESSAGE; ErrShort, ErrMagic and ErrInvalid are
+// INVALID_RECORD; ErrTimestamp is INVALID_TIMESTAMP; ErrTooLarge is MESSAGE_TOO_LARGE. For ErrDecompress Kafka has
+// only UNKNOWN_SERVER_ERROR; CORRUPT_MESSAGE says more.
 var (
 	// ErrInvalid: the batch is whole, but says what a client must not say.
 	ErrInvalid = errors.New("record: invalid batch")
@@ -69,9 +70,10 @@ type Found struct {
 // (compressed ones are decompressed to see), nothing in it is a client's not to write, and it keeps the rules.
 // It decodes the header into h and changes nothing in b. It allocates only for errors.
 //
-// Where it is stricter than Apache Kafka: offset deltas must count up from 0 (Kafka numbers compressed records anew
-// and stores others as they are), bytes after the batch are refused (Kafka cuts off what is no whole batch), and
-// more than MaxDecompressed bytes of records are refused.
+// Where it is stricter than Apache Kafka: offset deltas must count up from 0 (Kafka stores an uncompressed batch
+// with others as it is, and numbers compressed records anew), fewer than 17 bytes after the batch are refused (Kafka
+// cuts them off), a compressed record's length must be true (Kafka looks at its fields only), and
+// records of more than MaxDecompressed bytes are refused.
 func Validate(b Batch, rules Rules, h *Header) (Found, error) {
 	if err := validateHeader(b, &rules, h); err != nil {
 		return Found{}, err
@@ -104,9 +106,14 @@ func Validate(b Batch, rules Rules, h *Header) (Found, error) {
 
 // validateHeader checks all that can be said without looking at records, in Kafka's order.
 func validateHeader(b Batch, rules *Rules, h *Header) error {
-	if err := ReadHeader(b, h); err != nil {
+	err := ReadHeader(b, h)
+	switch {
+	case errors.Is(err, ErrMagic) && b[offMagic] > 2:
+		return fmt.Errorf("%w: magic %d", ErrCorrupt, int8(b[offMagic]))
+	case err != nil && (!errors.Is(err, ErrCorrupt) || h.Length < HeaderSize-LogOverhead || rules.Internal):
 		return err
 	}
+	// A negative count or offset comes after the CRC in Kafka, and is the client's mistake when the CRC is right.
 	switch {
 	case h.Size() > len(b):
 		return fmt.Errorf("%w: %d of %d bytes", ErrShort, len(b), h.Size())

@@ -30,13 +30,21 @@ func TestValidateRefuses(t *testing.T) {
 		"base offset":     {batchOf(3, func(w *Builder) { w.BaseOffset = 1 }), Rules{}, ErrInvalid},
 		"base offset of the broker's own": {
 			batchOf(3, func(w *Builder) { w.BaseOffset = 1 }), Rules{Internal: true}, nil},
-		"no records":        {patched(good, func(h *Header) { h.Count, h.LastOffsetDelta = 0, 0 }), Rules{}, ErrInvalid},
-		"count too small":   {patched(good, func(h *Header) { h.Count, h.LastOffsetDelta = 2, 1 }), Rules{}, ErrInvalid},
-		"count too large":   {patched(good, func(h *Header) { h.Count, h.LastOffsetDelta = 4, 3 }), Rules{}, ErrInvalid},
-		"huge count":        {patched(good, func(h *Header) { h.Count, h.LastOffsetDelta = math.MaxInt32, math.MaxInt32-1 }), Rules{}, ErrInvalid},
-		"count and delta":   {patched(good, func(h *Header) { h.LastOffsetDelta = 3 }), Rules{}, ErrInvalid},
-		"control":           {batchOf(1, func(w *Builder) { w.Control = true }), Rules{}, ErrInvalid},
-		"control, internal": {EndTxnMarker{}.Batch(1, 2, 3), Rules{Internal: true}, nil},
+		"magic 1":                             {func() Batch { b := slices.Clone(good); b[offMagic] = 1; return b }(), Rules{}, ErrMagic},
+		"magic 9":                             {func() Batch { b := slices.Clone(good); b[offMagic] = 9; return b }(), Rules{}, ErrCorrupt},
+		"negative length":                     {patched(good, func(h *Header) { h.Length = -1 }), Rules{}, ErrCorrupt},
+		"negative offset":                     {patched(good, func(h *Header) { h.BaseOffset = -1 }), Rules{}, ErrInvalid},
+		"negative offset of the broker's own": {patched(good, func(h *Header) { h.BaseOffset = -1 }), Rules{Internal: true}, ErrCorrupt},
+		"negative count":                      {patched(good, func(h *Header) { h.Count = -1 }), Rules{}, ErrInvalid},
+		"negative delta":                      {patched(good, func(h *Header) { h.LastOffsetDelta = -7 }), Rules{}, ErrInvalid},
+		"flipped sign":                        {func() Batch { b := slices.Clone(good); b[offCount] ^= 0x80; return b }(), Rules{}, ErrCRC},
+		"no records":                          {patched(good, func(h *Header) { h.Count, h.LastOffsetDelta = 0, 0 }), Rules{}, ErrInvalid},
+		"count too small":                     {patched(good, func(h *Header) { h.Count, h.LastOffsetDelta = 2, 1 }), Rules{}, ErrInvalid},
+		"count too large":                     {patched(good, func(h *Header) { h.Count, h.LastOffsetDelta = 4, 3 }), Rules{}, ErrInvalid},
+		"huge count":                          {patched(good, func(h *Header) { h.Count, h.LastOffsetDelta = math.MaxInt32, math.MaxInt32-1 }), Rules{}, ErrInvalid},
+		"count and delta":                     {patched(good, func(h *Header) { h.LastOffsetDelta = 3 }), Rules{}, ErrInvalid},
+		"control":                             {batchOf(1, func(w *Builder) { w.Control = true }), Rules{}, ErrInvalid},
+		"control, internal":                   {EndTxnMarker{}.Batch(1, 2, 3), Rules{Internal: true}, nil},
 		"sequence": {batchOf(3, func(w *Builder) { w.Idempotent, w.ProducerID, w.BaseSequence = true, 5, -1 }),
 			Rules{}, ErrInvalid},
 		"idempotent":     {batchOf(3, func(w *Builder) { w.Idempotent, w.ProducerID = true, 5 }), Rules{}, nil},
@@ -156,13 +164,12 @@ func TestValidateBoundsErrors(t *testing.T) {
 	require.Len(t, found.Errors, maxRecordErrors)
 }
 
-// In steady state a batch costs no allocation, compressed or not.
+// An uncompressed batch costs no allocation. (Compressed ones take pooled decoders, which the race detector throws
+// away at random; the benchmark shows those.)
 func TestValidateDoesNotAllocate(t *testing.T) {
-	for _, c := range []Compression{None, Snappy, LZ4} {
-		b := benchBatch(c, 100, 16<<10)
-		var h Header
-		require.Less(t, testing.AllocsPerRun(100, func() { _, _ = Validate(b, Rules{}, &h) }), 0.5, c.String())
-	}
+	b := benchBatch(None, 100, 16<<10)
+	var h Header
+	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = Validate(b, Rules{}, &h) }))
 }
 
 func TestEndTxnMarker(t *testing.T) {
