@@ -106,28 +106,24 @@ func writeEscaped(b *strings.Builder, s string, dice *rand.Rand) {
 		if dice.IntN(8) == 0 {
 			b.WriteString([]string{"\\\n", "\\\r\n \t", "\\\r\f"}[dice.IntN(3)])
 		}
-		switch {
-		case dice.IntN(6) == 0:
+		if dice.IntN(6) == 0 {
 			for _, unit := range utf16.Encode([]rune{r}) {
 				fmt.Fprintf(b, `\u%04x`, unit)
 			}
-		case r == '\n':
+			continue
+		}
+		switch r {
+		case '\n':
 			b.WriteString(`\n`)
-		case r == '\r':
+		case '\r':
 			b.WriteString(`\r`)
-		case r == '\t' || r == '\f' || r == ' ' || r == '=' || r == ':' || r == '#' || r == '!':
-			// Escaping is needed in a key, at a value's start, and after a continuation: do it always, each its own way.
-			switch {
-			case r == '\t':
-				b.WriteString(`\t`)
-			case r == '\f':
-				b.WriteString(`\f`)
-			default:
-				b.WriteByte('\\')
-				b.WriteRune(r)
-			}
-		case r == '\\':
-			b.WriteString(`\\`)
+		case '\t':
+			b.WriteString(`\t`)
+		case '\f':
+			b.WriteString(`\f`)
+		case ' ', '=', ':', '#', '!', '\\': // needed in a key, at a value's start and after a continuation: always, then
+			b.WriteByte('\\')
+			b.WriteRune(r)
 		default:
 			b.WriteRune(r)
 		}

@@ -216,7 +216,7 @@ func (r *Registry) Each(visit func(Sample)) {
 	})
 	for _, e := range all {
 		sample := Sample{Name: e.name, Help: e.help, Kind: e.kind, Labels: e.labels}
-		e.series.read(&sample)
+		e.read(&sample)
 		visit(sample)
 	}
 }

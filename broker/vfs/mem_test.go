@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -385,4 +386,39 @@ func BenchmarkAppendAndSync(b *testing.B) {
 		}
 		off += 200
 	}
+}
+
+// TestCrashSeesOneMoment has a writer that syncs a number to one file before it writes it to the next; no crash
+// beside it finds the second file ahead of the first.
+func TestCrashSeesOneMoment(t *testing.T) {
+	m := vfs.NewMem()
+	first, second := mustOpen(t, m, "first"), mustOpen(t, m, "second")
+	require.NoError(t, m.SyncDir("/"))
+	var group sync.WaitGroup
+	done := make(chan struct{})
+	group.Go(func() {
+		defer close(done)
+		for i := range byte(250) {
+			for _, f := range []vfs.File{first, second} {
+				if _, err := f.WriteAt([]byte{i + 1}, 0); err != nil {
+					t.Error(err)
+				}
+				if err := f.Sync(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		clone := m.CrashClone(1, keepNothing)
+		a, b := read(t, clone, "first")+"\x00", read(t, clone, "second")+"\x00"
+		require.GreaterOrEqual(t, a[0], b[0])
+	}
+	group.Wait()
+	require.Equal(t, "\xfa", read(t, m.CrashClone(1, keepNothing), "second"))
 }

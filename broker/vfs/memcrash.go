@@ -84,7 +84,7 @@ func (c *crash) node(n *node) *node {
 	clone := &node{id: n.id}
 	c.done[n] = clone
 	if n.folder == nil {
-		clone.content = n.content.crashed(c, n)
+		clone.content = n.crashed(c, n)
 		return clone
 	}
 	names := n.durable

@@ -99,7 +99,7 @@ func (s *SharedFile) Release() error {
 	case n > 0:
 		return nil
 	case n == 0:
-		return s.File.Close()
+		return s.Close()
 	default:
 		panic("vfs: SharedFile released more often than acquired")
 	}
