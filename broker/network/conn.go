@@ -63,7 +63,7 @@ func remoteAddr(nc net.Conn) netip.AddrPort {
 
 // run serves the connection until it ends.
 func (c *conn) run() {
-	defer c.link.Close()
+	defer func() { _ = c.link.Close() }() // all that was promised has been sent
 	err := c.serve()
 	c.server.forget(c)
 	c.closeSession()
@@ -198,7 +198,7 @@ func (c *conn) linger() {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	if c.link.Conn.SetReadDeadline(time.Now().Add(lingerFor)) != nil {
+	if c.link.SetReadDeadline(time.Now().Add(lingerFor)) != nil {
 		return
 	}
 	buf := c.server.pool.get(firstStage)

@@ -15,9 +15,9 @@
 // # Memory
 //
 // An idle connection holds its goroutine's stack and one kilobyte for the start of the next frame. Frames that fit
-// there are served from there. A larger frame is read into a buffer from the pool, which begins with 64 KiB and
-// grows sixteenfold as data arrives: a peer never holds more than the larger of 64 KiB and 16 times what it has sent.
-// The buffer goes back to the pool after the response was sent. The pool keeps 16 MiB at most.
+// there are served from there. A larger frame is read into a buffer from the pool, which begins with 64 KiB once that
+// kilobyte has come, and grows sixteenfold as data arrives. The buffer goes back to the pool after the response
+// was sent. The pool keeps 16 MiB at most, and no single buffer above 4 MiB.
 //
 // # Invariants
 //

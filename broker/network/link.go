@@ -52,10 +52,10 @@ func newLink(conn net.Conn, maxIdle time.Duration) *link {
 func (l *link) arm() {
 	if l.maxIdle > 0 {
 		// The error says that the socket is closed; the read or write that follows says so too.
-		_ = l.Conn.SetDeadline(l.active.Add(l.maxIdle))
+		_ = l.SetDeadline(l.active.Add(l.maxIdle))
 	}
 	if l.stopped.Load() {
-		_ = l.Conn.SetReadDeadline(past)
+		_ = l.SetReadDeadline(past)
 	}
 }
 
@@ -65,7 +65,7 @@ var past = time.Unix(1, 0)
 // interrupt makes a Read in progress and all later ones fail, from another goroutine. Writes go on.
 func (l *link) interrupt() {
 	l.stopped.Store(true)
-	_ = l.Conn.SetReadDeadline(past)
+	_ = l.SetReadDeadline(past)
 }
 
 // expired reports whether err says that the link has been idle for too long. When a deadline fired
