@@ -3,80 +3,63 @@ package segmentlog
 import (
 	"encoding/binary"
 	"sort"
-
-	"highwater.dev/broker/model"
-	"highwater.dev/broker/segment"
-	"highwater.dev/broker/vfs"
 )
 
-// offsetIndex is sparse: an entry now and then says that the batch ending at some offset starts at some position.
-// On disk an entry is 8 bytes: the offset relative to base, the position.
-type offsetIndex struct {
-	base    model.Offset
-	file    vfs.File
-	entries []segment.OffsetEntry
+// index is a sparse index: entries in ascending order of their keys.
+//
+// An offset index's entry says that the batch whose last offset is base+key starts at position value. A time index's
+// entry says that no timestamp up to offset base+value is above key.
+type index struct {
+	keyBytes int // in the file: 4 for offsets, 8 for timestamps; a value has 4 always
+	entries  []entry
 }
 
-func (x *offsetIndex) add(last model.Offset, pos int64) error {
-	var b [8]byte
-	binary.BigEndian.PutUint32(b[0:], uint32(last-x.base))
-	binary.BigEndian.PutUint32(b[4:], uint32(pos))
-	if _, err := x.file.WriteAt(b[:], int64(len(x.entries))*8); err != nil {
-		return err
+type entry struct{ key, value int64 }
+
+// add appends an entry, unless its key is not above the last one's.
+func (x *index) add(key, value int64) {
+	if len(x.entries) == 0 || key > x.last().key {
+		x.entries = append(x.entries, entry{key, value})
 	}
-	x.entries = append(x.entries, segment.OffsetEntry{Offset: last, Position: pos})
-	return nil
 }
 
-// last is the last entry; that of an empty index points to the start of the file.
-func (x *offsetIndex) last() segment.OffsetEntry {
-	if len(x.entries) == 0 {
-		return segment.OffsetEntry{Offset: x.base}
+// last is the last entry. For an empty index it is zero, which is right: start at the front.
+func (x *index) last() (e entry) {
+	if n := len(x.entries); n > 0 {
+		e = x.entries[n-1]
 	}
-	return x.entries[len(x.entries)-1]
+	return e
 }
 
-// floor is a position from where a scan meets the batch that holds offset: the last entry's that is not above it.
-func (x *offsetIndex) floor(offset model.Offset) int64 {
-	i := sort.Search(len(x.entries), func(i int) bool { return x.entries[i].Offset > offset })
+// floor is the value of the last entry whose key is not above key, and 0, the front, when there is none.
+func (x *index) floor(key int64) int64 {
+	i := sort.Search(len(x.entries), func(i int) bool { return x.entries[i].key > key })
 	if i == 0 {
 		return 0
 	}
-	return x.entries[i-1].Position
+	return x.entries[i-1].value
 }
 
-// load reads the file's entries. An entry at position 0 is none: Apache Kafka allocates index files ahead.
-func (x *offsetIndex) load() error {
-	x.entries = nil
-	return eachEntry(x.file, 8, func(b []byte) bool {
-		e := segment.OffsetEntry{
-			Offset:   x.base + model.Offset(binary.BigEndian.Uint32(b)),
-			Position: int64(binary.BigEndian.Uint32(b[4:])),
+func (x *index) encode() (b []byte) {
+	for _, e := range x.entries {
+		if x.keyBytes == 4 {
+			b = binary.BigEndian.AppendUint32(b, uint32(e.key))
+		} else {
+			b = binary.BigEndian.AppendUint64(b, uint64(e.key))
 		}
-		if e.Position == 0 {
-			return false
+		b = binary.BigEndian.AppendUint32(b, uint32(e.value))
+	}
+	return b
+}
+
+// decode stops where the keys stop growing: zeros are behind that, Apache Kafka allocates index files ahead.
+func (x *index) decode(b []byte) {
+	for width := x.keyBytes + 4; len(b) >= width; b = b[width:] {
+		var key [8]byte
+		copy(key[8-x.keyBytes:], b)
+		if n := len(x.entries); n > 0 && int64(binary.BigEndian.Uint64(key[:])) <= x.last().key {
+			return
 		}
-		x.entries = append(x.entries, e)
-		return true
-	})
-}
-
-func (x *offsetIndex) reset() error {
-	x.entries = nil
-	return x.file.Truncate(0)
-}
-
-// eachEntry calls yield with the file's entries of width bytes until it returns false.
-func eachEntry(f vfs.File, width int, yield func([]byte) bool) error {
-	size, err := f.Size()
-	if err != nil || size == 0 {
-		return err
+		x.add(int64(binary.BigEndian.Uint64(key[:])), int64(binary.BigEndian.Uint32(b[x.keyBytes:])))
 	}
-	b := make([]byte, size)
-	if _, err := f.ReadAt(b, 0); err != nil {
-		return err
-	}
-	for ; len(b) >= width && yield(b[:width]); b = b[width:] {
-	}
-	return nil
 }

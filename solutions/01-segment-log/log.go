@@ -1,7 +1,8 @@
 // Package segmentlog is chapter 01's solution: a partition's log as segment files with sparse indexes.
 //
-// What keeps it short, and what the broker does instead: one lock over everything; every segment's files stay open;
-// all index entries are in memory as well; roll waits for an fsync, so that only the last segment is ever unflushed.
+// What keeps it short, and what the broker does instead: one lock over everything; every .log file stays open; index entries are
+// in memory, and a segment's index files are written when it is sealed; roll waits for an fsync, so that only the last segment is
+// ever unflushed.
 package segmentlog
 
 import (
@@ -25,77 +26,51 @@ type Log struct {
 	observer segment.Observer
 	logger   *slog.Logger
 
-	mu     sync.Mutex
-	start  model.Offset
-	segs   []*seg // oldest first, never empty; the last is active
-	failed bool
-	closed bool
+	mu       sync.Mutex
+	start    model.Offset
+	segments []*seg // oldest first, never empty; the last is active
+	broken   error  // ErrFailed or ErrClosed: no more changes
 }
 
-// seg is one segment: a .log file and its two indexes.
+// seg is one segment.
 type seg struct {
-	base, next model.Offset // the first possible offset; the offset after the last batch
-	file       *vfs.SharedFile
-	size       int64 // bytes of whole batches
-	dirty      bool  // has bytes that were not flushed
-	first      model.TimestampMs
-	max        segment.TimeEntry // the largest timestamp, and the last offset of the first batch that has it
-	offsets    offsetIndex
-	times      timeIndex
+	base, next     model.Offset // the first possible offset; the offset after the last batch
+	file           *vfs.SharedFile
+	size           int64 // bytes of whole batches
+	first, max     model.TimestampMs
+	maxAt          model.Offset // last offset of the first batch that has max
+	offsets, times index
 }
 
 func (l *Log) path(base model.Offset, suffix string) string {
 	return path.Join(l.dir, segment.FileName(base, suffix))
 }
 
-// openSegment opens the three files, making those that are missing.
+// openSegment opens a .log file, making it where it is missing.
 func (l *Log) openSegment(base model.Offset) (*seg, error) {
-	s := &seg{base: base, next: base}
-	s.offsets.base, s.times.base = base, base
 	f, err := l.fs.OpenReadWrite(l.path(base, ".log"))
 	if err != nil {
 		return nil, err
 	}
-	s.file = vfs.Share(f)
-	var ierr, terr, serr error
-	s.offsets.file, ierr = l.fs.OpenReadWrite(l.path(base, ".index"))
-	s.times.file, terr = l.fs.OpenReadWrite(l.path(base, ".timeindex"))
-	s.size, serr = f.Size()
-	return s, errors.Join(ierr, terr, serr)
+	s := &seg{base: base, next: base, max: model.NoTimestamp, file: vfs.Share(f), offsets: index{keyBytes: 4}, times: index{keyBytes: 8}}
+	s.size, err = f.Size()
+	return s, err
 }
 
-func (s *seg) close() error {
-	return errors.Join(s.file.Release(), s.offsets.file.Close(), s.times.file.Close())
-}
-
-func (l *Log) active() *seg { return l.segs[len(l.segs)-1] }
+func (l *Log) active() *seg { return l.segments[len(l.segments)-1] }
 
 // floor is the number of the segment that holds offset.
 func (l *Log) floor(offset model.Offset) int {
-	return max(0, sort.Search(len(l.segs), func(i int) bool { return l.segs[i].base > offset })-1)
-}
-
-// lock takes the lock for a change, unless the log takes none any more.
-func (l *Log) lock() error {
-	l.mu.Lock()
-	switch {
-	case l.closed:
-		l.mu.Unlock()
-		return segment.ErrClosed
-	case l.failed:
-		l.mu.Unlock()
-		return segment.ErrFailed
-	}
-	return nil
+	return max(0, sort.Search(len(l.segments), func(i int) bool { return l.segments[i].base > offset })-1)
 }
 
 // fail remembers that nobody knows what the disk holds now.
 func (l *Log) fail(err error) error {
-	if err == nil {
-		return nil
+	if err != nil && l.broken == nil {
+		l.broken = segment.ErrFailed
+		err = fmt.Errorf("%w: %w", segment.ErrFailed, err)
 	}
-	l.failed = true
-	return fmt.Errorf("%w: %w", segment.ErrFailed, err)
+	return err
 }
 
 // Bounds returns the first offset and the one after the last.
@@ -109,43 +84,36 @@ func (l *Log) Bounds() (start, end model.Offset) {
 func (l *Log) Segments() (infos []segment.Info) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, s := range l.segs {
-		infos = append(infos, segment.Info{BaseOffset: s.base, EndOffset: s.next, Bytes: s.size, MaxTimestamp: s.max.Timestamp})
+	for _, s := range l.segments {
+		infos = append(infos, segment.Info{BaseOffset: s.base, EndOffset: s.next, Bytes: s.size, MaxTimestamp: s.max})
 	}
 	return infos
 }
 
 // Flush makes everything durable: only the active segment can have news.
 func (l *Log) Flush() error {
-	if err := l.lock(); err != nil {
-		return err
-	}
+	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.flush(l.active())
-}
-
-func (l *Log) flush(s *seg) error {
-	if !s.dirty {
-		return nil
+	if l.broken != nil {
+		return l.broken
 	}
-	s.dirty = false
-	return l.fail(errors.Join(s.file.Sync(), s.offsets.file.Sync(), s.times.file.Sync()))
+	return l.fail(l.active().file.Sync())
 }
 
 // Close flushes and gives up the files. Readers that hold a Region keep theirs.
 func (l *Log) Close() error {
-	if err := l.lock(); err != nil {
-		return err
-	}
+	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.active()
-	err := s.times.add(s.max)
+	if l.broken == segment.ErrClosed {
+		return l.broken
+	}
+	err := l.broken
 	if err == nil {
-		err = l.flush(s)
+		err = l.seal(l.active())
 	}
-	l.closed = true
-	for _, s := range l.segs {
-		err = errors.Join(err, s.close())
+	for _, s := range l.segments {
+		err = errors.Join(err, s.file.Release())
 	}
+	l.broken = segment.ErrClosed
 	return err
 }

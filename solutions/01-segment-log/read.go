@@ -8,29 +8,25 @@ import (
 )
 
 // Read finds the batch that holds from, or the next one, and returns its place and that of as many more as go into maxBytes.
-func (l *Log) Read(from, limit model.Offset, maxBytes int) (vfs.Region, error) {
+func (l *Log) Read(from, limit model.Offset, maxBytes int) (r vfs.Region, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return vfs.Region{}, segment.ErrClosed
+	if l.broken == segment.ErrClosed {
+		return r, l.broken
 	}
 	if from < l.start || from > l.active().next {
-		return vfs.Region{}, segment.ErrOffsetOutOfRange
+		return r, segment.ErrOffsetOutOfRange
 	}
-	if from >= limit {
-		return vfs.Region{}, nil
-	}
-	for _, s := range l.segs[l.floor(from):] {
-		r := vfs.Region{File: s.file, Pos: -1}
+	for _, s := range l.segments[l.floor(from):] {
 		first := int64(0)
-		err := s.walk(s.offsets.floor(from), func(pos int64, h *record.Header) (bool, error) {
+		err := s.walk(s.offsets.floor(int64(from-s.base)), s.size, func(pos int64, h *record.Header) (bool, error) {
 			if h.LastOffset() < from {
 				return true, nil
 			}
-			if h.BaseOffset >= limit {
+			if h.BaseOffset >= limit || from >= limit {
 				return false, nil
 			}
-			if r.Pos < 0 {
+			if r.Len == 0 {
 				r.Pos, first = pos, int64(h.Size())
 			}
 			r.Len += int64(h.Size())
@@ -39,30 +35,35 @@ func (l *Log) Read(from, limit model.Offset, maxBytes int) (vfs.Region, error) {
 		if err != nil {
 			return vfs.Region{}, err
 		}
-		if r.Pos >= 0 {
+		if r.Len > 0 {
 			r.Len = min(r.Len, max(first, int64(maxBytes)))
+			r.File = s.file
 			r.File.Acquire()
-			return r, nil
+			break
 		}
 	}
-	return vfs.Region{}, nil
+	return r, nil
 }
 
-// walk goes from header to header, beginning with the batch at pos, until yield returns false.
-func (s *seg) walk(pos int64, yield func(pos int64, h *record.Header) (bool, error)) error {
+// walk goes from header to header, from the batch at pos up to end, until yield returns false.
+func (s *seg) walk(pos, end int64, yield func(pos int64, h *record.Header) (bool, error)) (err error) {
 	var b [record.HeaderSize]byte
 	var h record.Header
-	for more := true; more && pos < s.size; pos += int64(h.Size()) {
-		if _, err := s.file.ReadAt(b[:], pos); err != nil {
-			return err
+	for more := true; more && pos < end && err == nil; pos += int64(h.Size()) {
+		n, _ := s.file.ReadAt(b[:], pos)
+		if err = record.ReadHeader(b[:n], &h); err == nil && int64(h.Size()) > end-pos {
+			err = record.ErrShort
 		}
-		if err := record.ReadHeader(b[:], &h); err != nil {
-			return err
-		}
-		var err error
-		if more, err = yield(pos, &h); err != nil {
-			return err
+		if err == nil {
+			more, err = yield(pos, &h)
 		}
 	}
-	return nil
+	return err
+}
+
+// batch reads the whole batch at pos.
+func (s *seg) batch(pos int64, h *record.Header) (record.Batch, error) {
+	b := make(record.Batch, h.Size())
+	_, err := s.file.ReadAt(b, pos)
+	return b, err
 }

@@ -12,14 +12,12 @@ import (
 
 // Append writes a batch behind the last one, in a new segment when the active one is full.
 func (l *Log) Append(batch record.Batch) error {
-	var h record.Header
-	if err := record.ReadHeader(batch, &h); err != nil {
-		return err
-	}
-	if err := l.lock(); err != nil {
-		return err
-	}
+	l.mu.Lock()
 	defer l.mu.Unlock()
+	var h record.Header
+	if err := errors.Join(l.broken, record.ReadHeader(batch, &h)); err != nil {
+		return err
+	}
 	switch {
 	case h.Size() != len(batch):
 		return record.ErrCorrupt
@@ -34,51 +32,39 @@ func (l *Log) Append(batch record.Batch) error {
 		}
 	}
 	s := l.active()
-	if err := s.write(batch); err != nil {
-		if s.file.Truncate(s.size) != nil {
-			l.failed = true // half a batch is left at the end, and would be in the way of the next
-		}
-		return err
+	n, err := s.file.WriteAt(batch, s.size)
+	if err == nil && n < len(batch) {
+		err = io.ErrShortWrite
 	}
-	if err := s.add(&h, l.limits.IndexIntervalBytes); err != nil {
-		return l.fail(err)
+	if err != nil {
+		// Half a batch would be in the way of the next one.
+		return errors.Join(err, l.fail(s.file.Truncate(s.size)))
 	}
-	s.dirty = true
+	s.add(&h, l.limits.IndexIntervalBytes)
 	if l.observer != nil {
 		l.observer.Batch(&h, batch)
 	}
 	return nil
 }
 
-func (s *seg) write(batch record.Batch) error {
-	n, err := s.file.WriteAt(batch, s.size)
-	if err == nil && n < len(batch) {
-		err = io.ErrShortWrite
-	}
-	return err
-}
-
-// add takes note of a batch that stands at the end of the file: the indexes, then the new end.
-func (s *seg) add(h *record.Header, interval int) error {
+// add takes note of a batch that stands at the end of the file.
+func (s *seg) add(h *record.Header, interval int) {
 	if s.size == 0 {
 		s.first = h.MaxTimestamp
 	}
-	if h.MaxTimestamp > s.max.Timestamp {
-		s.max = segment.TimeEntry{Timestamp: h.MaxTimestamp, Offset: h.LastOffset()}
+	if h.MaxTimestamp > s.max {
+		s.max, s.maxAt = h.MaxTimestamp, h.LastOffset()
 	}
-	if s.size-s.offsets.last().Position > int64(interval) {
-		err := errors.Join(s.offsets.add(h.LastOffset(), s.size), s.times.add(s.max))
-		if err != nil {
-			return err
-		}
+	if s.size-s.offsets.last().value > int64(interval) {
+		s.offsets.add(int64(h.LastOffset()-s.base), s.size)
+		s.addTime()
 	}
 	s.size += int64(h.Size())
 	s.next = h.NextOffset()
-	return nil
 }
 
-// full says whether the batch needs a new segment: by size, by age, because an index is full, or
-// because its offset is too far from the base for an index entry.
+// full says whether the batch needs a new segment: because its offset is too far from the base for an
+// index entry, by size, by age, or because an index is full.
 func (l *Log) full(s *seg, h *record.Header) bool {
 	if h.LastOffset()-s.base > math.MaxInt32 {
 		return true
@@ -88,22 +74,35 @@ func (l *Log) full(s *seg, h *record.Header) bool {
 		(len(s.offsets.entries)+1)*8 > l.limits.IndexBytes || (len(s.times.entries)+2)*12 > l.limits.IndexBytes)
 }
 
-// roll finishes the active segment and begins the next one where it ends. The fsync comes first: whatever a
-// power cut takes, it takes from the last segment.
+// roll seals the active segment and begins the next one where it ends.
 func (l *Log) roll(h *record.Header) error {
-	old := l.active()
-	base := old.next
+	base := l.active().next
 	if h.LastOffset()-base > math.MaxInt32 {
 		base = h.BaseOffset
 	}
-	if err := old.times.add(old.max); err != nil {
-		return err
-	}
-	old.dirty = true
-	if err := l.flush(old); err != nil {
+	if err := l.seal(l.active()); err != nil {
 		return err
 	}
 	return l.begin(base)
+}
+
+// seal writes a segment's index files and makes all of it durable: whatever a power cut takes, it takes from the
+// segment behind.
+func (l *Log) seal(s *seg) error {
+	s.addTime()
+	if err := l.fail(s.file.Sync()); err != nil {
+		return err
+	}
+	return errors.Join(l.writeFile(s.base, ".index", s.offsets.encode()), l.writeFile(s.base, ".timeindex", s.times.encode()))
+}
+
+func (l *Log) writeFile(base model.Offset, suffix string, b []byte) error {
+	f, err := l.fs.Create(l.path(base, suffix))
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(b, 0)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // begin makes an empty segment the active one.
@@ -112,13 +111,9 @@ func (l *Log) begin(base model.Offset) error {
 	if err != nil {
 		return err
 	}
-	s.max = segment.TimeEntry{Timestamp: model.NoTimestamp, Offset: base}
-	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fail(err)
-	}
-	l.segs = append(l.segs, s)
-	if l.observer != nil && len(l.segs) > 1 {
+	l.segments = append(l.segments, s)
+	if l.observer != nil && len(l.segments) > 1 {
 		l.observer.Rolled(base)
 	}
-	return nil
+	return l.fail(l.fs.SyncDir(l.dir))
 }
