@@ -54,7 +54,9 @@ func (m *Manager) Load(known func(tp model.TopicPartition) (Topic, bool)) error 
 		m.logger.Info("log dir loaded", "dir", l.dir.path, "partitions", len(l.folders), "failed", l.failed.Load(),
 			"cleanShutdown", l.dir.clean, "took", m.o.Clock.Now().Sub(begin).Round(time.Millisecond))
 	}
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	m.loaded = err == nil
+	return err
 }
 
 // dirLoad is the loading of one log dir.

@@ -52,6 +52,7 @@ type Manager struct {
 	tasks   []task
 	wake    chan struct{}
 	stopped chan struct{}
+	loaded  bool // Load has seen every partition: only then may Close say what the dirs hold
 }
 
 // LogDir is one of log.dirs.

@@ -238,6 +238,10 @@ func (m *Manager) closeDir(d *LogDir) error {
 	if offline := d.Err(); offline != nil || err != nil {
 		return fmt.Errorf("logmgr: log dir %s was not shut down cleanly: %w", d.path, errors.Join(offline, err))
 	}
+	if !m.loaded {
+		// A start that failed early. The checkpoints and the missing clean mark of the run before it still hold.
+		return nil
+	}
 	recovery := checkpoint.Offsets{}
 	for _, log := range logs {
 		recovery[log.TopicPartition()] = log.RecoveryPoint()
