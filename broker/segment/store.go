@@ -27,6 +27,10 @@ type store struct {
 
 	flushMu sync.Mutex
 
+	// appending is Append's header, of which there is one at a time: on its stack it would escape to the
+	// observer and be allocated for each batch.
+	appending record.Header
+
 	mu       sync.Mutex
 	limits   Limits
 	segments []*segment // oldest first, never empty; the last is active
@@ -299,8 +303,8 @@ func (l *store) syncDir() error {
 
 // Append implements Log.
 func (l *store) Append(batch record.Batch) error {
-	var h record.Header
-	if err := record.ReadHeader(batch, &h); err != nil {
+	h := &l.appending
+	if err := record.ReadHeader(batch, h); err != nil {
 		return err
 	}
 	if h.Size() != len(batch) {
@@ -317,10 +321,10 @@ func (l *store) Append(batch record.Batch) error {
 	case len(batch) > limits.SegmentBytes:
 		return fmt.Errorf("%w: %d bytes, segment.bytes is %d", ErrBatchTooLarge, len(batch), limits.SegmentBytes)
 	}
-	if roll, err := l.shouldRoll(s, &h, limits); err != nil {
+	if roll, err := l.shouldRoll(s, h, limits); err != nil {
 		return err
 	} else if roll {
-		if s, err = l.roll(s, &h); err != nil {
+		if s, err = l.roll(s, h); err != nil {
 			return err
 		}
 	}
@@ -339,7 +343,7 @@ func (l *store) Append(batch record.Batch) error {
 	s.next = h.NextOffset()
 	l.mu.Unlock()
 	if l.observer != nil {
-		l.observer.Batch(&h, batch)
+		l.observer.Batch(h, batch)
 	}
 	return nil
 }
