@@ -197,9 +197,6 @@ func (s *session) readOne(f *fetchState, it *fetchItem) {
 			code = kerr.NotLeaderForPartition.Code // clients of version 5 do not know the other (KIP-112)
 		}
 		it.answer = failedFetch(code)
-		if code == kerr.OffsetOutOfRange.Code {
-			it.answer.highWatermark, it.answer.lastStable, it.answer.logStart = found.HighWatermark, found.LastStable, found.LogStart
-		}
 		return
 	}
 	it.answer = fetchAnswer{region: found.Region, highWatermark: found.HighWatermark, lastStable: found.LastStable, logStart: found.LogStart}

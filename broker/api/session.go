@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -49,7 +50,8 @@ func codeOf(err error) int16 {
 func (s *session) failure(doing string, err error) (code int16, message *string) {
 	var k *kerr.Error
 	if errors.As(err, &k) {
-		text := err.Error()
+		// The code says what the error is called; what was wrapped around it says what is the matter.
+		text := strings.TrimPrefix(err.Error(), k.Error()+": ")
 		if err == error(k) {
 			text = k.Description
 		}
