@@ -52,7 +52,7 @@ var appendRoll = []lab.Test[Impl]{
 func appendKeepsBytes(t *lab.T, impl Impl) {
 	r := newRig(t, impl, limits())
 	r.check()
-	for i := range 30 {
+	for i := range 20 {
 		r.append(10+i, model.TimestampMs(i), model.TimestampMs(i+1))
 	}
 	r.check()

@@ -47,17 +47,17 @@ func (r *rig) tear(base model.Offset, n int64) {
 }
 
 func tornTail(t *lab.T, impl Impl) {
-	// Every length that a power cut may leave of the last batch.
-	for left := int64(0); ; left++ {
+	// What a power cut may leave of the last batch: around the fields' borders, and here and there in the records.
+	for _, left := range []int64{0, 1, 7, 8, 11, 12, 16, 17, 20, 21, 60, 61, 62, 100, 150, -1} {
 		r := newRig(t, impl, limits())
-		for range 12 {
+		for range 8 {
 			r.append(60, 1, 2)
 		}
-		last := r.model.Batches[11]
+		last := r.model.Batches[7]
 		segments := r.log.Segments()
 		active := segments[len(segments)-1]
-		if left >= int64(len(last.Bytes)) {
-			return
+		if left < 0 {
+			left = int64(len(last.Bytes)) - 1
 		}
 		r.tear(active.BaseOffset, active.Bytes-int64(len(last.Bytes))+left)
 		r.model.Truncate(last.Base)
@@ -75,7 +75,7 @@ func tornTail(t *lab.T, impl Impl) {
 
 func flippedBit(t *lab.T, impl Impl) {
 	rng := rand.New(rand.NewPCG(t.Seed(), 0))
-	for range 40 {
+	for range 20 {
 		r := newRig(t, impl, limits())
 		for range 15 {
 			r.append(60, 1, 2)
@@ -181,11 +181,11 @@ func observerHears(t *lab.T, impl Impl) {
 
 func powerCuts(t *lab.T, impl Impl) {
 	cuts := 0
-	for i := range uint64(8) {
-		c := logtest.Crash{Open: impl.Open, Seed: t.Seed()>>16 + i, Ops: 50, Cuts: 20}
+	for i := range uint64(6) {
+		c := logtest.Crash{Open: impl.Open, Seed: t.Seed()>>16 + i, Ops: 40, Cuts: 16}
 		cuts += c.Run(t)
 	}
-	if cuts < 100 {
+	if cuts < 90 {
 		t.Fatalf("only %d power cuts", cuts)
 	}
 }

@@ -44,7 +44,7 @@ func recordNotBatch(t *lab.T, impl Impl) {
 func timesInAnyOrder(t *lab.T, impl Impl) {
 	rng := rand.New(rand.NewPCG(t.Seed(), 0))
 	r := newRig(t, impl, limits())
-	for range 60 {
+	for range 40 {
 		b := logtest.Random(rng, r.model.End(), model.TimestampMs(1000+rng.IntN(500)))
 		r.must("append", r.log.Append(b.Bytes))
 		r.model.Append(b)
