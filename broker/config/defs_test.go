@@ -35,7 +35,7 @@ func kafkaFacts(t *testing.T) []kafkaFact {
 }
 
 // ours are the server keys whose default differs from Kafka's on purpose; doc.go says why.
-var ours = []string{"log.dir", "node.id", "process.roles", "controller.listener.names"}
+var ours = []string{"log.dir", "node.id", "process.roles", "controller.listener.names", "socket.receive.buffer.bytes", "socket.send.buffer.bytes"}
 
 func TestTablesAgreeWithKafka(t *testing.T) {
 	types := map[string]Type{"BOOLEAN": TypeBoolean, "STRING": TypeString, "INT": TypeInt, "SHORT": TypeShort,

@@ -13,5 +13,6 @@
 //
 // Where Highwater differs from Kafka on purpose: log.dirs is "highwater-data" in the working directory unless set
 // (Kafka: /tmp/kafka-logs, which a reboot empties); node.id is 1, process.roles is broker,controller and
-// controller.listener.names is CONTROLLER unless set (Kafka has no defaults for them); a properties file is read as UTF-8 (Java: Latin-1).
+// controller.listener.names is CONTROLLER unless set (Kafka has no defaults for them); socket.send.buffer.bytes and
+// socket.receive.buffer.bytes are -1, the system's own sizing (Kafka: 102400; docs/adr/0003); a properties file is read as UTF-8 (Java: Latin-1).
 package config
