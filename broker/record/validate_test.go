@@ -80,6 +80,19 @@ func TestValidateRequiresKeys(t *testing.T) {
 	}
 }
 
+// A record without key among such that the fast loop reads.
+func TestValidateCountsNullKeys(t *testing.T) {
+	var w Builder
+	w.Add(1, []byte("key"), []byte("value"))
+	w.Add(2, nil, []byte("value"))
+	w.Add(3, []byte{}, []byte("value"))
+	var h Header
+	found, err := Validate(w.Batch(), Rules{KeysRequired: true}, &h)
+	require.ErrorIs(t, err, ErrInvalid)
+	require.Len(t, found.Errors, 1)
+	require.EqualValues(t, 1, found.Errors[0].Index)
+}
+
 func TestValidateTimestamps(t *testing.T) {
 	rules := Rules{CheckTimestamps: true, Now: 10_000, BeforeMaxMs: 1000, AfterMaxMs: 500}
 	forever := Rules{CheckTimestamps: true, Now: 10_000, BeforeMaxMs: math.MaxInt64, AfterMaxMs: math.MaxInt64}
