@@ -22,7 +22,7 @@ func TestDefaultsAreKafkas(t *testing.T) {
 		NodeID: 1, BrokerRole: true, ControllerRole: true,
 		Listeners:           []Listener{{Name: "PLAINTEXT", Port: 9092, AdvertisedPort: 9092}},
 		InterBrokerListener: "PLAINTEXT", AdminListener: "127.0.0.1:9644",
-		SocketRequestMaxBytes: 100 << 20, SocketSendBufferBytes: 100 << 10, SocketReceiveBufferBytes: 100 << 10, SocketListenBacklog: 50,
+		SocketRequestMaxBytes: 100 << 20, SocketSendBufferBytes: -1, SocketReceiveBufferBytes: -1, SocketListenBacklog: 50,
 		MaxConnections: maxInt, MaxConnectionsPerIP: maxInt, MaxConnectionsPerIPOverrides: map[string]int{}, ConnectionsMaxIdleMs: 600000,
 		AutoCreateTopics: true, DeleteTopicEnable: true, NumPartitions: 1, DefaultReplicationFactor: 1,
 		LogDirs: []string{"highwater-data"}, NumRecoveryThreadsPerDataDir: 2, LogRetentionCheckIntervalMs: 300000,
