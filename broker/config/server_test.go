@@ -93,6 +93,7 @@ func TestPrecedence(t *testing.T) {
 		{"log.retention.minutes=3\nlog.retention.hours=2", retention, 3 * minute},
 		{"log.retention.hours=2\nlog.retention.ms=4\nlog.retention.minutes=3", retention, 4},
 		{"log.retention.ms=-1\nlog.retention.minutes=3", retention, -1},
+		{"log.retention.ms=-5", retention, -1},
 		{"log.retention.hours=-5", retention, -1},
 		{"log.retention.minutes=-5", retention, -1},
 		{"log.roll.hours=2", roll, 2 * hour},
@@ -274,7 +275,8 @@ func TestDescribe(t *testing.T) {
 	} {
 		require.Equal(t, want, find(t, all, name), name)
 	}
-	all = s.DescribeTopic(map[string]string{"internal.segment.bytes": "1000"})
+	all = s.DescribeTopic(map[string]string{"internal.segment.bytes": "1000", "retention.ms": "5"})
+	require.Equal(t, Described{Value: "5", Source: SourceTopic, Synonyms: []Setting{{"retention.ms", "5", SourceTopic}}}, find(t, all, "retention.ms"))
 	require.Equal(t, Described{Value: "1000", Source: SourceTopic, Synonyms: []Setting{
 		{"internal.segment.bytes", "1000", SourceTopic}}}, find(t, all, "internal.segment.bytes"))
 }
