@@ -39,7 +39,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	@go list ./... | while read -r pkg; do \
 	  targets=$$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || test $$? -eq 1); \
 	  for target in $$targets; do \
-	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "$$pkg"; \
 	  done; \
 	done
 
