@@ -147,17 +147,21 @@ func (l *store) cutPoint(s *segment, to model.Offset) (pos int64, next model.Off
 	}
 	defer f.Release()
 	// Of the batch before it the end must be known: search from an index entry below to.
-	start, last, err := s.positionOf(to - 1)
+	en, err := s.positionOf(to-1, s.next)
 	if err != nil {
 		return 0, 0, err
 	}
 	var h record.Header
-	if last != model.NoOffset && checkEntry(f, s.size, OffsetEntry{Offset: last, Position: start}, &h) != nil {
-		start = 0
-	}
-	w := walk(f, start, s.size)
+	w := walk(f, en.Position, s.size)
 	defer w.done()
 	next = s.base
+	if en.Offset != model.NoOffset {
+		if err := w.expect(en, &h); err == nil {
+			next = h.NextOffset()
+		} else {
+			w.pos = 0
+		}
+	}
 	for {
 		pos, err = w.next(&h)
 		switch {

@@ -288,35 +288,34 @@ func (x *index) entryKey(e []byte) int64 {
 	return int64(binary.BigEndian.Uint64(e))
 }
 
-// floor finds the last entry whose key is at most key and copies it to e. ok is false when there is none.
-// slot is its number.
-func (x *index) floor(key int64, e *[timeEntrySize]byte) (slot int, ok bool, err error) {
+// floor finds the last entry whose key is at most key and copies it to e. ok is false when there is none. lowest and
+// highest are about what the first and the last key are, for a first guess; equal when not known.
+func (x *index) floor(key, lowest, highest int64, e *[timeEntrySize]byte) (ok bool, err error) {
 	x.mu.Lock()
 	if err := x.load(); err != nil {
 		x.mu.Unlock()
-		return 0, false, err
+		return false, err
 	}
 	if i := x.floorIn(x.tail, key); i >= 0 {
 		copy(e[:], x.tail[i*x.width:][:x.width])
-		slot = x.written + i
 		x.mu.Unlock()
-		return slot, true, nil
+		return true, nil
 	}
 	n := x.written
 	if n == 0 {
 		x.mu.Unlock()
-		return 0, false, nil
+		return false, nil
 	}
 	if err := x.open(); err != nil {
 		x.mu.Unlock()
-		return 0, false, err
+		return false, err
 	}
 	f := x.file
 	f.Acquire()
 	x.mu.Unlock()
-	slot, err = x.floorInFile(f, n, key, e)
+	ok, err = x.floorInFile(f, n, key, lowest, highest, e)
 	_ = f.Release()
-	return slot, slot >= 0 && err == nil, err
+	return ok, err
 }
 
 // floorIn is floor among the entries in b, by number, -1 for none.
@@ -333,43 +332,39 @@ func (x *index) floorIn(b []byte, key int64) int {
 	return lo - 1
 }
 
-// floorInFile is floor among the first n entries of f. It reads whole pages and guesses by interpolation
-// where the key is: offsets grow evenly, so one or two reads do. Every other guess halves the rest, so
-// uneven keys cost no more than a binary search.
-func (x *index) floorInFile(f vfs.File, n int, key int64, e *[timeEntrySize]byte) (int, error) {
+// floorInFile is floor among the first n entries of f. It reads whole pages, and guesses by interpolation
+// where the key is: offsets grow evenly, so one or two reads do. Every other guess halves what is left, so that
+// uneven keys cost no more than twice a binary search.
+func (x *index) floorInFile(f vfs.File, n int, key, lowKey, highKey int64, e *[timeEntrySize]byte) (bool, error) {
 	page := pagePool.Get().(*[pageBytes]byte)
 	defer pagePool.Put(page)
 	perPage := pageBytes / x.width
-	lo, hi := 0, n // the answer's slot is in [lo-1, hi-1]
-	var loKey, hiKey int64
-	bounded := false // loKey and hiKey are known
+	lo, hi := 0, n // the answer's slot is in [lo-1, hi-1]; e holds slot lo-1
 	for try := 0; lo < hi; try++ {
 		at := lo + (hi-lo)/2
-		if bounded && try%2 == 1 && hiKey > loKey && key >= loKey {
-			at = lo + int(float64(hi-lo)*(float64(key-loKey)/float64(hiKey-loKey)))
+		if try%2 == 0 && lowKey <= key && key < highKey {
+			at = lo + int(float64(hi-lo)*(float64(key-lowKey)/float64(highKey-lowKey)))
 		}
 		first := max(lo, min(at-perPage/2, hi-perPage))
 		count := min(perPage, hi-first)
 		b := page[:count*x.width]
 		if err := readFull(f, b, int64(first)*int64(x.width)); err != nil {
-			return -1, err
+			return false, err
 		}
 		i := x.floorIn(b, key)
-		switch {
-		case i < 0 && first > lo:
-			hi, hiKey = first, x.entryKey(b)
-		case i == count-1 && first+count < hi:
-			copy(e[:], b[i*x.width:])
-			lo, loKey = first+count, x.entryKey(b[i*x.width:])
-		default:
-			if i >= 0 {
-				copy(e[:], b[i*x.width:][:x.width])
-			}
-			return first + i, nil
+		if i < 0 && first > lo {
+			hi, highKey = first, x.entryKey(b)
+			continue
 		}
-		bounded = lo > 0 && hi < n
+		if i >= 0 {
+			copy(e[:], b[i*x.width:][:x.width])
+		}
+		if i < count-1 || first+count == hi {
+			return first+i >= 0, nil
+		}
+		lo, lowKey = first+count, x.entryKey(b[i*x.width:])
 	}
-	return lo - 1, nil
+	return lo > 0, nil
 }
 
 // pagePool holds the buffers that look-ups read index pages and batch headers into.

@@ -94,7 +94,7 @@ func (l *store) findTime(v *view, ts model.TimestampMs, start model.Offset) (at 
 // to where no timestamp is above its own. The entry counts only when the batch it names bears it out.
 func (l *store) seekTime(v *view, f vfs.File, ts model.TimestampMs, start model.Offset) (int64, error) {
 	var e [timeEntrySize]byte
-	_, ok, err := v.s.times.floor(int64(ts), &e)
+	ok, err := v.s.times.floor(int64(ts), 0, 0, &e)
 	var h record.Header
 	if err == nil && ok {
 		en := decodeTimeEntry(e[:], v.s.base)

@@ -185,17 +185,19 @@ func (s *segment) loadActive() error {
 		s.timed = s.max.Timestamp
 	}
 	var h record.Header
+	w := walk(f, 0, s.size)
+	defer w.done()
 	if ok, err := s.offsets.last(&e); err != nil {
 		return err
 	} else if ok {
 		en := decodeOffsetEntry(e[:], s.base)
-		if err := checkEntry(f, s.size, en, &h); err != nil {
+		w.pos, s.indexedAt = en.Position, en.Position
+		if err := w.expect(en, &h); err != nil {
 			return err
 		}
-		s.indexedAt = en.Position
+		s.next = h.NextOffset()
+		s.raiseMax(h.MaxTimestamp, h.LastOffset())
 	}
-	w := walk(f, s.indexedAt, s.size)
-	defer w.done()
 	for {
 		_, err := w.next(&h)
 		if errors.Is(err, io.EOF) {
@@ -204,7 +206,7 @@ func (s *segment) loadActive() error {
 		if err != nil {
 			return err
 		}
-		if h.BaseOffset < s.next && w.pos != s.indexedAt {
+		if h.BaseOffset < s.next {
 			return fmt.Errorf("%w: offset %d after %d", record.ErrCorrupt, h.BaseOffset, s.next-1)
 		}
 		s.next = h.NextOffset()
@@ -224,7 +226,7 @@ func (l *store) replay(s *segment, opts *Options) error {
 		return err
 	}
 	defer f.Release()
-	v := view{s: s, size: s.size, changes: l.changes}
+	v := view{s: s, size: s.size, next: s.next, changes: l.changes}
 	var h record.Header
 	pos, err := l.seek(&v, f, opts.ReplayFrom, &h)
 	w := walk(f, pos, s.size)

@@ -208,15 +208,16 @@ func (l *store) measure(v *view, f vfs.File, from, limit model.Offset, maxBytes 
 	return max(first, int64(maxBytes)), nil
 }
 
-// seek finds the first batch of v.s whose last offset is at least offset. An index entry counts only when the
-// batch it points to ends where the entry says; otherwise the index is damaged, and the search starts
-// at the front of the file.
+// seek finds the first batch of v.s whose last offset is at least offset. io.EOF: there is none. An index entry counts only
+// when the batch it points to ends where the entry says; otherwise the index is damaged, and the search starts at the
+// front of the file.
 func (l *store) seek(v *view, f vfs.File, offset model.Offset, h *record.Header) (int64, error) {
-	start, last, err := v.s.positionOf(offset)
-	if err == nil && last != model.NoOffset {
-		err = checkEntry(f, v.size, OffsetEntry{Offset: last, Position: start}, h)
-		if err == nil && last >= offset {
-			return start, nil
+	en, err := v.s.positionOf(offset, v.next)
+	w := walk(f, en.Position, v.size)
+	defer w.done()
+	if err == nil && en.Offset != model.NoOffset {
+		if err = w.expect(en, h); err == nil && en.Offset >= offset {
+			return en.Position, nil
 		}
 	}
 	if err != nil {
@@ -226,21 +227,9 @@ func (l *store) seek(v *view, f vfs.File, offset model.Offset, h *record.Header)
 		if err := l.rebuild(v, err); err != nil {
 			return 0, err
 		}
-		start = 0
+		w.pos = 0
 	}
-	w := walk(f, start, v.size)
-	defer w.done()
-	return w.find(int64(offset), h)
-}
-
-// checkEntry reads the header that an offset index entry points to into h and compares the two.
-func checkEntry(f vfs.File, size int64, en OffsetEntry, h *record.Header) error {
-	w := walk(f, en.Position, size)
-	defer w.done()
-	if _, err := w.next(h); err != nil || en.Position <= 0 || h.LastOffset() != en.Offset {
-		return fmt.Errorf("%w: no batch at position %d ends at offset %d", errIndex, en.Position, en.Offset)
-	}
-	return nil
+	return w.find(offset, h)
 }
 
 // rebuild mends the indexes of the segment in v after cause was found. The active segment's are left as they are:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"highwater.dev/broker/model"
 	"highwater.dev/broker/record"
 	"highwater.dev/broker/vfs"
 )
@@ -58,12 +59,20 @@ func (w *walker) next(h *record.Header) (pos int64, err error) {
 
 // find steps to the first batch whose last offset is at least offset: h is its header, pos its place.
 // io.EOF: there is none.
-func (w *walker) find(offset int64, h *record.Header) (pos int64, err error) {
+func (w *walker) find(offset model.Offset, h *record.Header) (pos int64, err error) {
 	for {
-		if pos, err = w.next(h); err != nil || int64(h.LastOffset()) >= offset {
+		if pos, err = w.next(h); err != nil || h.LastOffset() >= offset {
 			return pos, err
 		}
 	}
+}
+
+// expect steps over the batch that an index entry points to, if it is the one that the entry means; errIndex otherwise.
+func (w *walker) expect(en OffsetEntry, h *record.Header) error {
+	if _, err := w.next(h); err != nil || en.Position <= 0 || h.LastOffset() != en.Offset {
+		return fmt.Errorf("%w: no batch at position %d ends at offset %d", errIndex, en.Position, en.Offset)
+	}
+	return nil
 }
 
 // batchReader reads whole batches, one after the other, in large reads.

@@ -178,15 +178,13 @@ func (s *segment) addTimeEntry() {
 	s.timed = m.Timestamp
 }
 
-// positionOf looks the segment's offset index up: the position of a batch at or before the one that
-// holds offset, and that batch's last offset. For offsets before the first entry it is the start of the file,
-// and the last offset is not known: NoOffset.
-func (s *segment) positionOf(offset model.Offset) (pos int64, last model.Offset, err error) {
+// positionOf looks the segment's offset index up: the last entry that is not above offset, of a batch at or before the one that
+// holds offset. For offsets before the first entry it is the start of the file, with NoOffset. next is the segment's.
+func (s *segment) positionOf(offset, next model.Offset) (OffsetEntry, error) {
 	var e [timeEntrySize]byte
-	_, ok, err := s.offsets.floor(int64(offset-s.base), &e)
+	ok, err := s.offsets.floor(int64(offset-s.base), 0, int64(next-s.base), &e)
 	if err != nil || !ok {
-		return 0, model.NoOffset, err
+		return OffsetEntry{Offset: model.NoOffset}, err
 	}
-	en := decodeOffsetEntry(e[:], s.base)
-	return en.Position, en.Offset, nil
+	return decodeOffsetEntry(e[:], s.base), nil
 }
