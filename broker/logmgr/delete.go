@@ -20,33 +20,59 @@ type doomed struct {
 // Delete takes a partition's log away: it is closed and its folder renamed, durably, now; the folder is deleted after
 // file.delete.delay.ms. A partition that is not here is no error.
 func (m *Manager) Delete(tp model.TopicPartition) error {
-	m.mu.Lock()
-	e := m.logs[tp]
-	if e == nil {
-		m.mu.Unlock()
-		return nil
-	}
-	delete(m.logs, tp)
-	e.dir.count--
-	m.mu.Unlock()
+	return m.DeleteAll([]model.TopicPartition{tp})
+}
 
-	var closing error
+// DeleteAll is Delete for many partitions. One that fails does not stop the others.
+func (m *Manager) DeleteAll(tps []model.TopicPartition) error {
+	var gone []model.TopicPartition
+	var entries []*entry
+	m.mu.Lock()
+	for _, tp := range tps {
+		if e := m.logs[tp]; e != nil {
+			delete(m.logs, tp)
+			e.dir.count--
+			gone, entries = append(gone, tp), append(entries, e)
+		}
+	}
+	m.mu.Unlock()
+	m.parallel(len(entries), func(i int) {
+		if log := entries[i].log; log != nil {
+			if err := log.Close(); err != nil {
+				m.logger.Warn("deleted partition did not close cleanly", "partition", gone[i].String(), "error", err)
+			}
+		}
+	})
+	var errs []error
+	renamed := map[*LogDir]bool{}
+	for i, e := range entries {
+		if err := m.doom(gone[i], e); err != nil {
+			errs = append(errs, fmt.Errorf("%w: delete %v in %s: %w", kerr.KafkaStorageError, gone[i], e.dir.path, err))
+		}
+		renamed[e.dir] = true
+	}
+	for _, d := range m.dirs {
+		if renamed[d] {
+			errs = append(errs, m.o.FS.SyncDir(d.path))
+		}
+	}
+	m.signal()
+	return errors.Join(errs...)
+}
+
+// doom renames a closed partition's folder and says when it is deleted.
+func (m *Manager) doom(tp model.TopicPartition, e *entry) error {
 	delay := m.o.Config.TopicDefaults.FileDeleteDelayMs
 	if e.log != nil {
 		delay = e.log.Config().FileDeleteDelayMs
-		closing = e.log.Close()
 	}
 	to, err := m.rename(e.dir, tp, deleteSuffix)
-	if err == nil {
-		err = m.o.FS.SyncDir(e.dir.path)
-	}
 	if err != nil {
-		return fmt.Errorf("%w: delete %v in %s: %w", kerr.KafkaStorageError, tp, e.dir.path, errors.Join(err, closing))
+		return err
 	}
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.doomed = append(m.doomed, doomed{path: to, at: m.o.Clock.Now().Add(duration(delay))})
-	m.mu.Unlock()
-	m.signal()
 	return nil
 }
 

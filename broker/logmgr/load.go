@@ -184,7 +184,7 @@ func (l *dirLoad) open(tp model.TopicPartition) (stray bool) {
 	case err == nil && id != t.ID:
 		return l.stray(tp, fmt.Sprintf("it belongs to topic id %v, and the topic's id is %v", id, t.ID))
 	}
-	e := &entry{dir: l.dir, err: err}
+	e := &entry{dir: l.dir, err: err, recovery: l.recovery[tp], start: l.starts[tp]}
 	if err == nil {
 		e.log, e.err = l.openLog(dir, tp, t)
 	}

@@ -12,11 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
-
 	"highwater.dev/broker/clock"
 	"highwater.dev/broker/commitlog"
-	"highwater.dev/broker/commitlog/checkpoint"
 	"highwater.dev/broker/config"
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/vfs"
@@ -81,6 +78,8 @@ type entry struct {
 	dir *LogDir
 	log *commitlog.Partition // nil: it could not be opened
 	err error                // why
+	// recovery and start are what the checkpoints said when it could not be opened: they say so still.
+	recovery, start model.Offset
 }
 
 // Topic is what opening a partition needs to know of its topic.
@@ -181,27 +180,10 @@ func (m *Manager) DirOf(tp model.TopicPartition) *LogDir {
 // Create makes a partition's log, in the online log dir with the fewest partitions, or returns the one that is
 // there. KAFKA_STORAGE_ERROR: the disk refuses, or the log that is there could not be opened.
 func (m *Manager) Create(tp model.TopicPartition, t Topic) (*commitlog.Partition, error) {
-	m.mu.Lock()
-	if e := m.logs[tp]; e != nil {
-		m.mu.Unlock()
-		return e.log, e.err
+	if err := m.CreateAll(t, []model.TopicPartition{tp})[0]; err != nil {
+		return nil, err
 	}
-	d := m.emptiest()
-	if d == nil {
-		m.mu.Unlock()
-		return nil, fmt.Errorf("%w: every log dir is offline", kerr.KafkaStorageError)
-	}
-	d.count++
-	m.mu.Unlock()
-	log, err := m.create(d, tp, t)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err != nil {
-		d.count--
-		return nil, fmt.Errorf("%w: create %v in %s: %w", kerr.KafkaStorageError, tp, d.path, err)
-	}
-	m.logs[tp] = &entry{dir: d, log: log}
-	return log, nil
+	return m.Get(tp), nil
 }
 
 func (m *Manager) emptiest() *LogDir {
@@ -212,30 +194,6 @@ func (m *Manager) emptiest() *LogDir {
 		}
 	}
 	return best
-}
-
-// create makes the folder, names its topic and opens an empty log. The folder's name is durable when it returns: a
-// flush of the log must not depend on it.
-func (m *Manager) create(d *LogDir, tp model.TopicPartition, t Topic) (*commitlog.Partition, error) {
-	dir := path.Join(d.path, tp.String())
-	if _, err := m.o.FS.Stat(dir); err == nil {
-		// What could not be renamed when it was deleted, or found to be a stray: another topic's records.
-		to, err := m.rename(d, tp, straySuffix)
-		if err != nil {
-			return nil, err
-		}
-		m.logger.Warn("folder of an earlier partition set aside: it is kept until somebody deletes it", "folder", to)
-	}
-	if err := m.o.FS.MkdirAll(dir); err != nil {
-		return nil, err
-	}
-	if err := checkpoint.WritePartitionMetadata(m.o.FS, dir, t.ID); err != nil {
-		return nil, err
-	}
-	if err := m.o.FS.SyncDir(d.path); err != nil {
-		return nil, err
-	}
-	return commitlog.Open(m.o.FS, dir, tp, m.options(t, true, 0, 0))
 }
 
 func (m *Manager) options(t Topic, clean bool, recoveryPoint, start model.Offset) commitlog.Options {

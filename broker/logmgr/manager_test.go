@@ -355,7 +355,10 @@ func TestMissingAndDamagedPartitionMetadata(t *testing.T) {
 	topics := known{"a": {1}}
 	n := mustOpen(t, fs, topics, nil)
 	fill(t, n.create(t, "a", 0, model.TopicID{1}), 2)
-	fill(t, n.create(t, "a", 1, model.TopicID{1}), 2)
+	log := n.create(t, "a", 1, model.TopicID{1})
+	fill(t, log, 2)
+	_, err := log.DeleteRecords(1)
+	require.NoError(t, err)
 	require.NoError(t, n.Close())
 	require.NoError(t, fs.Remove("data/one/a-0/partition.metadata"))
 	require.NoError(t, checkpoint.Replace(fs, "data/one/a-1/partition.metadata", []byte("?")))
@@ -368,7 +371,35 @@ func TestMissingAndDamagedPartitionMetadata(t *testing.T) {
 	_, err = n.Create(tp("a", 1), n.topic(model.TopicID{1}))
 	require.ErrorIs(t, err, kerr.KafkaStorageError, "nothing new is made over a partition that cannot be opened")
 	require.ErrorIs(t, err, checkpoint.ErrCorrupt)
+	n.clock.Advance(time.Hour)
+	n.turn()
 	require.NoError(t, n.Close())
+	require.False(t, exists(fs, "data/one/.kafka_cleanshutdown"), "nobody looked at all of the dir's logs")
+	starts, err := checkpoint.ReadOffsets(fs, "data/one", checkpoint.LogStarts)
+	require.NoError(t, err)
+	require.Equal(t, checkpoint.Offsets{tp("a", 1): 1}, starts, "what was known of the partition stays known")
+
+	require.NoError(t, checkpoint.WritePartitionMetadata(fs, "data/one/a-1", model.TopicID{1}))
+	n = mustOpen(t, fs, topics, nil)
+	require.Equal(t, model.Offset(1), n.Get(tp("a", 1)).StartOffset(), "deleted records do not come back")
+	require.NoError(t, n.Close())
+}
+
+// TestCheckpointsOnAFullDisk: the old ones stand, and nothing goes offline for it.
+func TestCheckpointsOnAFullDisk(t *testing.T) {
+	fs := errorfs.New(vfs.NewMem())
+	n := mustOpen(t, fs, nil, nil)
+	log := n.create(t, "a", 0, model.TopicID{1})
+	fill(t, log, 3)
+	fs.SetRules(errorfs.Fail(errors.New("no space left on device"), errorfs.Kinds(errorfs.Write)))
+	n.clock.Advance(time.Hour)
+	n.turn()
+	require.Contains(t, n.out.String(), "checkpoint cannot be written")
+	require.NoError(t, n.DirOf(tp("a", 0)).Err())
+	fs.SetRules()
+	fill(t, log, 1)
+	require.NoError(t, n.Close())
+	require.True(t, exists(fs, "data/one/.kafka_cleanshutdown"))
 }
 
 func TestSeveralDirs(t *testing.T) {

@@ -2,14 +2,10 @@ package logmgr
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"math"
-	"sync"
 	"time"
 
 	"highwater.dev/broker/commitlog"
-	"highwater.dev/broker/commitlog/checkpoint"
 	"highwater.dev/broker/model"
 )
 
@@ -156,127 +152,4 @@ func (m *Manager) flush(log *commitlog.Partition, to model.Offset) {
 
 func (m *Manager) expireProducers(now time.Time) {
 	m.each(func(log *commitlog.Partition) { log.ExpireProducers(now) })
-}
-
-// checkpointRecovery flushes the segments that are not written to any more, so that a crash costs at most the scan of
-// one segment for each partition, and writes the recovery points (log.flush.offset.checkpoint.interval.ms).
-func (m *Manager) checkpointRecovery(time.Time) {
-	m.each(func(log *commitlog.Partition) {
-		segments := log.Segments()
-		if active := segments[len(segments)-1].BaseOffset; log.RecoveryPoint() < active {
-			m.flush(log, active)
-		}
-	})
-	m.checkpoint(checkpoint.RecoveryPoints, recoveryPoint)
-}
-
-func (m *Manager) checkpointStarts(time.Time) { m.checkpoint(checkpoint.LogStarts, logStart) }
-
-func (m *Manager) checkpointHighWatermarks(time.Time) {
-	m.checkpoint(checkpoint.HighWatermarks, m.highWatermarkLine)
-}
-
-func recoveryPoint(log *commitlog.Partition) (model.Offset, bool) { return log.RecoveryPoint(), true }
-
-// logStart is a line only where the first segment's name does not tell.
-func logStart(log *commitlog.Partition) (model.Offset, bool) {
-	start := log.StartOffset()
-	return start, start > log.Segments()[0].BaseOffset
-}
-
-func (m *Manager) highWatermarkLine(log *commitlog.Partition) (model.Offset, bool) {
-	return m.highWatermark(log), true
-}
-
-// checkpoint writes one of the offset checkpoints of every online dir.
-func (m *Manager) checkpoint(name string, line func(*commitlog.Partition) (model.Offset, bool)) {
-	for _, d := range m.dirs {
-		if d.Err() != nil {
-			continue
-		}
-		if err := m.checkpointDir(d, name, line); err != nil {
-			m.offline(d, err)
-		}
-	}
-}
-
-func (m *Manager) checkpointDir(d *LogDir, name string, line func(*commitlog.Partition) (model.Offset, bool)) error {
-	offsets := checkpoint.Offsets{}
-	for _, log := range m.logsOf(d) {
-		if o, ok := line(log); ok {
-			offsets[log.TopicPartition()] = o
-		}
-	}
-	return checkpoint.WriteOffsets(m.o.FS, d.path, name, offsets)
-}
-
-func (m *Manager) logsOf(d *LogDir) []*commitlog.Partition {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	var logs []*commitlog.Partition
-	for _, e := range m.logs {
-		if e.dir == d && e.log != nil {
-			logs = append(logs, e.log)
-		}
-	}
-	return logs
-}
-
-// closeDir closes a dir's logs, num.recovery.threads.per.data.dir at a time, and writes what the next start reads.
-func (m *Manager) closeDir(d *LogDir) error {
-	logs := m.logsOf(d)
-	starts := checkpoint.Offsets{}
-	marks := checkpoint.Offsets{}
-	for _, log := range logs {
-		tp := log.TopicPartition()
-		marks[tp] = m.highWatermark(log)
-		if o, ok := logStart(log); ok {
-			starts[tp] = o
-		}
-	}
-	err := m.closeLogs(logs)
-	if offline := d.Err(); offline != nil || err != nil {
-		return fmt.Errorf("logmgr: log dir %s was not shut down cleanly: %w", d.path, errors.Join(offline, err))
-	}
-	if !m.loaded {
-		// A start that failed early. The checkpoints and the missing clean mark of the run before it still hold.
-		return nil
-	}
-	recovery := checkpoint.Offsets{}
-	for _, log := range logs {
-		recovery[log.TopicPartition()] = log.RecoveryPoint()
-	}
-	for _, c := range []struct {
-		name    string
-		offsets checkpoint.Offsets
-	}{{checkpoint.RecoveryPoints, recovery}, {checkpoint.LogStarts, starts}, {checkpoint.HighWatermarks, marks}} {
-		if err := checkpoint.WriteOffsets(m.o.FS, d.path, c.name, c.offsets); err != nil {
-			return err
-		}
-	}
-	return checkpoint.WriteCleanShutdown(m.o.FS, d.path, checkpoint.NoBrokerEpoch)
-}
-
-func (m *Manager) closeLogs(logs []*commitlog.Partition) error {
-	work := make(chan *commitlog.Partition)
-	var mu sync.Mutex
-	var errs []error
-	var wg sync.WaitGroup
-	for range max(1, m.o.Config.NumRecoveryThreadsPerDataDir) {
-		wg.Go(func() {
-			for log := range work {
-				if err := log.Close(); err != nil {
-					mu.Lock()
-					errs = append(errs, err)
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	for _, log := range logs {
-		work <- log
-	}
-	close(work)
-	wg.Wait()
-	return errors.Join(errs...)
 }

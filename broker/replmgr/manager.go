@@ -209,6 +209,7 @@ func (m *Manager) config(image *metadata.Image, name string) config.Topic {
 func (m *Manager) applyTopic(image *metadata.Image, t *metadata.Topic) error {
 	cfg := m.config(image, t.Name)
 	old, _ := m.ids.get(t.ID)
+	m.createLogs(t, cfg)
 	next := &topic{name: t.Name, id: t.ID, partitions: make([]*Partition, len(t.Partitions))}
 	var errs []error
 	for i := range t.Partitions {
@@ -229,6 +230,21 @@ func (m *Manager) applyTopic(image *metadata.Image, t *metadata.Topic) error {
 	m.ids.set(t.ID, next)
 	m.names.set(t.Name, next)
 	return errors.Join(errs...)
+}
+
+// createLogs makes the logs of a topic that are not on disk yet, all at once: one at a time would wait for the disk
+// each time. What fails is tried again, and reported, by applyPartition.
+func (m *Manager) createLogs(t *metadata.Topic, cfg config.Topic) {
+	var missing []model.TopicPartition
+	for i := range t.Partitions {
+		tp := model.TopicPartition{Topic: t.Name, Partition: int32(i)}
+		if m.holds(&t.Partitions[i]) && m.o.Logs.Get(tp) == nil {
+			missing = append(missing, tp)
+		}
+	}
+	if len(missing) > 1 {
+		_ = m.o.Logs.CreateAll(logmgr.Topic{ID: t.ID, Config: cfg}, missing)
+	}
 }
 
 func (m *Manager) applyPartition(p *Partition, part *metadata.Partition, cfg config.Topic) error {
@@ -259,16 +275,16 @@ func (m *Manager) removeTopic(id model.TopicID) error {
 	if now, ok := m.names.get(t.name); ok && now == t {
 		m.names.remove(t.name)
 	}
-	var errs []error
+	var gone []model.TopicPartition
 	for _, p := range t.partitions {
-		if p == nil {
-			continue
-		}
-		p.replace(&state{err: kerr.UnknownTopicOrPartition, epoch: p.LeaderEpoch()})
-		if err := m.o.Logs.Delete(model.TopicPartition{Topic: p.topic, Partition: p.index}); err != nil {
-			m.logger.Error("deleted partition's folder stays until the next start", "partition", p.topic, "index", p.index, "error", err)
-			errs = append(errs, err)
+		if p != nil {
+			p.replace(&state{err: kerr.UnknownTopicOrPartition, epoch: p.LeaderEpoch()})
+			gone = append(gone, model.TopicPartition{Topic: p.topic, Partition: p.index})
 		}
 	}
-	return errors.Join(errs...)
+	err := m.o.Logs.DeleteAll(gone)
+	if err != nil {
+		m.logger.Error("deleted partition's folder stays until the next start", "topic", t.name, "error", err)
+	}
+	return err
 }
