@@ -83,6 +83,7 @@ func (p *Partition) Truncate(to model.Offset) error {
 	p.activeBase = segments[len(segments)-1].BaseOffset
 	p.stateMu.Lock()
 	p.tableEnd = end
+	p.tieSnapshots(segments)
 	p.stateMu.Unlock()
 	if err := p.txns.Truncate(end); err != nil {
 		return p.fail(err)

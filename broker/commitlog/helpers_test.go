@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"highwater.dev/broker/clock"
 	"highwater.dev/broker/config"
@@ -78,4 +79,11 @@ func contents(t require.TestingT, p *Partition) []record.Header {
 	start, end := p.StartOffset(), p.EndOffset()
 	require.NoError(t, p.scan(start, end, func(h *record.Header, _ record.Batch) { headers = append(headers, *h) }))
 	return headers
+}
+
+// requireCode checks that err carries a Kafka error.
+func requireCode(t require.TestingT, code string, err error) {
+	var ke *kerr.Error
+	require.ErrorAs(t, err, &ke)
+	require.Equal(t, code, ke.Message)
 }

@@ -153,9 +153,7 @@ func (p *Partition) recovered() error {
 		return err
 	}
 	// Kafka's rule for what an earlier run left: snapshots of segments, and the latest.
-	for i := range p.snaps {
-		_, p.snaps[i].segment = slices.BinarySearch(bases, p.snaps[i].offset)
-	}
+	p.tieSnapshots(infos)
 	if n := len(p.snaps); n > 0 {
 		latest := p.snaps[n-1].offset
 		if err := p.dropSnapshots(func(s snapshot) bool { return !s.segment && s.offset != latest }); err != nil {

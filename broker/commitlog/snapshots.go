@@ -11,6 +11,7 @@ import (
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/producer"
 	"highwater.dev/broker/record"
+	"highwater.dev/broker/segment"
 	"highwater.dev/broker/vfs"
 )
 
@@ -97,9 +98,9 @@ func (p *Partition) dropSnapshotsAbove(limit model.Offset) error {
 
 // takeSnapshot writes the table as it is into the snapshot at offset, unless there is one at or above it. It is not
 // durable before FlushTo. The caller holds stateMu.
-func (p *Partition) takeSnapshot(offset model.Offset, segment bool) error {
+func (p *Partition) takeSnapshot(offset model.Offset, ofSegment bool) error {
 	if n := len(p.snaps); offset == 0 || n > 0 && p.snaps[n-1].offset >= offset {
-		if n > 0 && p.snaps[n-1].offset == offset && segment {
+		if n > 0 && p.snaps[n-1].offset == offset && ofSegment {
 			p.snaps[n-1].segment = true
 		}
 		return nil
@@ -115,8 +116,15 @@ func (p *Partition) takeSnapshot(offset model.Offset, segment bool) error {
 		_ = p.fs.Remove(name)
 		return fmt.Errorf("commitlog: write %s: %w", name, err)
 	}
-	p.snaps = append(p.snaps, snapshot{offset: offset, segment: segment})
+	p.snaps = append(p.snaps, snapshot{offset: offset, segment: ofSegment})
 	return nil
+}
+
+// tieSnapshots notes which snapshots belong to a segment and stay with it. The caller holds stateMu or is alone.
+func (p *Partition) tieSnapshots(segments []segment.Info) {
+	for i := range p.snaps {
+		p.snaps[i].segment = slices.ContainsFunc(segments, func(s segment.Info) bool { return s.BaseOffset == p.snaps[i].offset })
+	}
 }
 
 // syncSnapshots makes the snapshots taken so far durable and deletes those that neither belong to a segment nor are
