@@ -80,7 +80,7 @@ func fromFranz(r *kgo.Record) record {
 func franzRead(t *testing.T, addr, topic string, partition int32, from kgo.Offset, n int) []*kgo.Record {
 	t.Helper()
 	cl := franz(t, addr, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: from}}))
-	ctx := testContext(t, 60*time.Second)
+	ctx := testContext(t, 20*time.Second)
 	var out []*kgo.Record
 	for len(out) < n {
 		fetches := cl.PollFetches(ctx)

@@ -144,7 +144,7 @@ func kcatMetadata(t *testing.T) {
 	require.Equal(t, meta.Brokers[0].ID, meta.Topics[0].Partitions[0].Leader)
 
 	meta.Topics = nil
-	require.NoError(t, json.Unmarshal(kcatOK(t, nil, "-L", "-J", "-t", topicName(t)+"-missing"), &meta))
+	require.NoError(t, json.Unmarshal(kcatOK(t, nil, "-L", "-J", "-t", topicName(t)+"-missing", "-X", "allow.auto.create.topics=false"), &meta))
 	require.Len(t, meta.Topics, 1)
 	require.Contains(t, meta.Topics[0].Error, "Unknown topic")
 }

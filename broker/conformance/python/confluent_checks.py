@@ -108,7 +108,8 @@ class Script:
         raises(code_is(KafkaError.MSG_SIZE_TOO_LARGE), lambda: self.produce(topic, [big], compression_type="none"), "a big record")
 
     def unknown_topic(self):
-        metadata = self.admin.list_topics(f"{self.c.prefix}-missing", SECONDS)
+        # A consumer's question does not create the topic; an admin client's would.
+        metadata = self.probe.list_topics(f"{self.c.prefix}-missing", SECONDS)
         (topic,) = metadata.topics.values()
         equal(KafkaError.UNKNOWN_TOPIC_OR_PART, topic.error.code(), "metadata of an unknown topic")
 
