@@ -2,6 +2,8 @@ package dump
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -97,16 +99,22 @@ func (d *dumper) dump() error {
 		return d.text("partition metadata", d.partitionMetadata)
 	case checkpoint.MetaProperties:
 		return d.text("log dir", d.meta)
+	case checkpoint.CleanShutdown, "quorum-state":
+		return d.text("JSON", d.json)
 	default:
 		return fmt.Errorf("%w: %s", ErrUnknown, d.name)
 	}
 }
 
 // split finds out what a file is by its name: its base offset and suffix, or the name itself. What an
-// interrupted deletion or swap put behind the name does not count. A KRaft snapshot (offset-epoch.checkpoint) is a log.
+// interrupted deletion or swap put behind the name does not count. KRaft's snapshots (offset-epoch.checkpoint, and
+// bootstrap.checkpoint) are logs.
 func split(name string) (base model.Offset, kind string) {
 	for _, marker := range []string{".deleted", ".swap", ".cleaned", ".tmp"} {
 		name = strings.TrimSuffix(name, marker)
+	}
+	if name == "bootstrap.checkpoint" {
+		return 0, ".log"
 	}
 	digits, suffix, _ := strings.Cut(name, ".")
 	if offset, epoch, ok := strings.Cut(digits, "-"); ok && suffix == "checkpoint" && len(offset) == 20 && len(epoch) == 10 {
@@ -180,6 +188,14 @@ func (d *dumper) meta(data []byte) error {
 		d.printf("node %d, cluster %s, directory %s\n", m.NodeID, m.ClusterID, m.DirectoryID)
 	}
 	return err
+}
+
+func (d *dumper) json(data []byte) error {
+	if !json.Valid(data) {
+		return errors.New("not JSON")
+	}
+	d.printf("%s\n", bytes.TrimSpace(data))
+	return nil
 }
 
 func plural(n int, noun string) string {
