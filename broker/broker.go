@@ -133,6 +133,9 @@ func (b *Broker) listen(h wire.Handler, components Components) error {
 	if components.NewTransfer != nil {
 		options.Transfer = components.NewTransfer()
 	}
+	if components.NewDispatcher != nil {
+		options.Dispatcher = components.NewDispatcher()
+	}
 	server := network.New(options)
 	if err := server.Listen(); err != nil {
 		return fmt.Errorf("broker: %w", err)

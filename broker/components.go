@@ -19,4 +19,7 @@ type Components struct {
 	NewTable func() producer.Table
 	// NewTransfer makes what sends regions of files to sockets, one for the broker.
 	NewTransfer func() network.Transfer
+	// NewDispatcher makes what answers the requests of connections, one for the broker (chapter 02). It goes by Config.Server's
+	// socket.request.max.bytes and sends with its own Transfer.
+	NewDispatcher func() network.Dispatcher
 }

@@ -89,6 +89,13 @@ func (c *conn) serve() (err error) {
 	if !c.server.opened(c) {
 		return errDraining
 	}
+	if d := c.server.dispatch; d != nil {
+		err := d.Dispatch(c.link, c.peer, c.session)
+		if c.server.draining.Load() {
+			return errDraining
+		}
+		return err
+	}
 	for {
 		frame, err := c.frames.next()
 		if err != nil {
@@ -234,7 +241,7 @@ func (c *conn) report(err error) {
 // isRefusal reports whether err is about a frame that no session was asked about.
 func isRefusal(err error) bool {
 	for _, target := range []error{
-		errNegativeLength, errFrameTooLarge, wire.ErrMalformed, wire.ErrUnknownKey, wire.ErrUnsupportedVersion,
+		ErrNegativeLength, ErrFrameTooLarge, wire.ErrMalformed, wire.ErrUnknownKey, wire.ErrUnsupportedVersion,
 	} {
 		if errors.Is(err, target) {
 			return true

@@ -7,10 +7,12 @@ import (
 	"io"
 )
 
-// Errors of a frame's length field. The connection is closed.
+// Errors of a frame's length field, wrapped with the length. The connection is closed.
 var (
-	errNegativeLength = errors.New("network: negative frame length")
-	errFrameTooLarge  = errors.New("network: frame exceeds socket.request.max.bytes")
+	// ErrNegativeLength: the length field is below 0.
+	ErrNegativeLength = errors.New("network: negative frame length")
+	// ErrFrameTooLarge: the length field is above socket.request.max.bytes.
+	ErrFrameTooLarge = errors.New("network: frame exceeds socket.request.max.bytes")
 )
 
 const (
@@ -31,6 +33,22 @@ const (
 	minAwait = 128 << 10
 	maxAwait = 1 << 20
 )
+
+// Frames splits a byte stream into frames. It is the seam of exercise 2.1.
+type Frames interface {
+	// Next returns the next frame without its length field, valid until the following Next. io.EOF means that the stream
+	// ended between two frames, io.ErrUnexpectedEOF that it ended within one. After ErrNegativeLength and
+	// ErrFrameTooLarge nobody knows where the next frame begins: the connection is to be closed.
+	Next() ([]byte, error)
+}
+
+// NewFrames returns the Frames that a connection reads its requests with. Frames above limit bytes are refused.
+func NewFrames(src io.Reader, limit int) Frames {
+	return &frameReader{src: src, pool: &bufferPool{}, limit: limit}
+}
+
+// Next implements Frames.
+func (f *frameReader) Next() ([]byte, error) { return f.next() }
 
 // frameReader splits a byte stream into frames.
 type frameReader struct {
@@ -55,10 +73,10 @@ func (f *frameReader) next() ([]byte, error) {
 	}
 	length := int(int32(binary.BigEndian.Uint32(f.start[f.r:])))
 	if length < 0 {
-		return nil, fmt.Errorf("%w: %d", errNegativeLength, length)
+		return nil, fmt.Errorf("%w: %d", ErrNegativeLength, length)
 	}
 	if length > f.limit {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", errFrameTooLarge, length, f.limit)
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrFrameTooLarge, length, f.limit)
 	}
 	f.r += lengthBytes
 	// Also of a large frame the first bytes are awaited here, so that a mere length takes no memory.

@@ -23,6 +23,9 @@ type Options struct {
 	Logger   *slog.Logger      // nil: slog.Default()
 	Metrics  *metrics.Registry // nil: nobody sees the figures
 	Transfer Transfer          // nil: NewSendfile()
+	// Dispatcher answers the requests of accepted connections in the stead of the Server's own loop, a goroutine for each
+	// connection; nil: the Server's own. Config.MaxRequestBytes and Transfer are then the Dispatcher's affair.
+	Dispatcher Dispatcher
 
 	gatherBelow int64 // 0: the constant of that name; the benchmarks measure others
 }
@@ -36,7 +39,8 @@ type Server struct {
 	handler  wire.Handler
 	logger   *slog.Logger
 	transfer Transfer
-	gather   int64 // regions of up to so many bytes are copied into the response
+	dispatch Dispatcher // nil: conn.serve's own loop
+	gather   int64      // regions of up to so many bytes are copied into the response
 	pool     bufferPool
 	counters counters
 	quota    quota
@@ -63,6 +67,7 @@ func New(o Options) *Server {
 		handler:  o.Handler,
 		logger:   o.Logger,
 		transfer: o.Transfer,
+		dispatch: o.Dispatcher,
 		drain:    make(chan struct{}),
 		conns:    map[*conn]struct{}{},
 	}
