@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater.dev/broker/commitlog/checkpoint"
 	"highwater.dev/broker/config"
 	"highwater.dev/broker/epoch"
 	"highwater.dev/broker/model"
@@ -227,4 +228,18 @@ func TestExpireProducers(t *testing.T) {
 	require.Empty(t, p.Producers())
 	_, err = p.AppendAsLeader(idempotent(1, 0, 50, 1, 1), 0)
 	require.NoError(t, err, "an unknown producer goes on anywhere")
+}
+
+// TestStaleEpochEntry: an entry above the recovery point may be of batches that an earlier crash took. Those that are there
+// count, also when they are of the same epoch.
+func TestStaleEpochEntry(t *testing.T) {
+	disk := vfs.NewMem()
+	p := open(t, disk, partitionDir, testOptions())
+	for range 4 {
+		_, err := p.AppendAsLeader(batch(1, 10), 5)
+		require.NoError(t, err)
+	}
+	require.NoError(t, checkpoint.Replace(disk, partitionDir+"/"+epoch.FileName, epoch.Append(nil, []epoch.Entry{{Epoch: 5, Start: 3}})))
+	p = open(t, disk, partitionDir, testOptions())
+	require.Equal(t, []epoch.Entry{{Epoch: 5, Start: 0}}, p.Epochs())
 }
