@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -105,7 +104,6 @@ func loadServer(args, overrides []string, logger *slog.Logger) (config.Server, e
 }
 
 func serve(host Host, server config.Server, logger *slog.Logger) error {
-	tuneMemory(host)
 	ctx, release := host.Stopped()
 	defer release()
 	began := time.Now()
@@ -148,15 +146,4 @@ func readyArgs(b *broker.Broker, server *config.Server, took time.Duration) []an
 		args = append(args, "admin", "http://"+addr.(*net.TCPAddr).String())
 	}
 	return append(args, "took", took.Round(time.Millisecond))
-}
-
-// gcPercent: the broker's live heap is a few megabytes, since records stay in the page cache. With Go's default of 100 it
-// would be collected every few megabytes of garbage that metadata requests make; more headroom costs little memory.
-const gcPercent = 400
-
-// tuneMemory sets the collector's goal unless the environment does.
-func tuneMemory(host Host) {
-	if host.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 }
