@@ -13,8 +13,9 @@ import (
 	"highwater.dev/broker/segment"
 )
 
-// AppendAsLeader judges a produced batch, gives it its offset and the leader's epoch, in place, and appends it. It
-// keeps nothing of the slice. A batch that its producer sent before succeeds as Duplicate, with the offsets it has.
+// AppendAsLeader judges a produced batch, gives it its offset and the leader's epoch, in place, and appends it, in
+// the topic's codec (compression.type) if it has another. It keeps nothing of the slice. A batch that its producer sent
+// before succeeds as Duplicate, with the offsets it has.
 //
 // Errors hold a *kerr.Error: CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, MESSAGE_TOO_LARGE and
 // RECORD_LIST_TOO_LARGE for the batch (Appended.RecordErrors may say which records); OUT_OF_ORDER_SEQUENCE_NUMBER,
@@ -22,7 +23,8 @@ import (
 // is appended then. Transactional batches are refused with INVALID_TXN_STATE: no coordinator has enrolled them.
 func (p *Partition) AppendAsLeader(batch record.Batch, leaderEpoch model.LeaderEpoch) (Appended, error) {
 	var h record.Header
-	rules := appendRules(p.topic.Load(), model.TimestampMs(p.opts.Clock.Now().UnixMilli()))
+	topic := p.topic.Load()
+	rules := appendRules(topic, model.TimestampMs(p.opts.Clock.Now().UnixMilli()))
 	found, err := record.Validate(batch, rules, &h)
 	if err != nil {
 		return Appended{RecordErrors: found.Errors}, batchError(err)
@@ -33,6 +35,11 @@ func (p *Partition) AppendAsLeader(batch record.Batch, leaderEpoch model.LeaderE
 	if found.Rewrite {
 		batch.SetMaxTimestamp(found.MaxTimestamp, found.LogAppendTime)
 	}
+	batch, buf, err := recompress(batch, &h, topic)
+	if err != nil {
+		return Appended{}, batchError(err)
+	}
+	defer recycle(buf)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.writable(); err != nil {
@@ -41,6 +48,7 @@ func (p *Partition) AppendAsLeader(batch record.Batch, leaderEpoch model.LeaderE
 	// The partition's header, not the stack's: what an interface method gets would be allocated for each batch.
 	p.header = h
 	p.header.MaxTimestamp = found.MaxTimestamp
+	p.header.Length = int32(len(batch) - record.LogOverhead)
 	if at, duplicate, err := p.check(&p.header); err != nil || duplicate {
 		return p.duplicate(at, found.LogAppendTime), err
 	}

@@ -235,11 +235,14 @@ func TestExpireProducers(t *testing.T) {
 func TestStaleEpochEntry(t *testing.T) {
 	disk := vfs.NewMem()
 	p := open(t, disk, partitionDir, testOptions())
-	for range 4 {
-		_, err := p.AppendAsLeader(batch(1, 10), 5)
+	for i := range 4 {
+		_, err := p.AppendAsLeader(batch(1, 10), model.LeaderEpoch(4+min(i, 1)))
 		require.NoError(t, err)
 	}
-	require.NoError(t, checkpoint.Replace(disk, partitionDir+"/"+epoch.FileName, epoch.Append(nil, []epoch.Entry{{Epoch: 5, Start: 3}})))
+	want := []epoch.Entry{{Epoch: 4, Start: 0}, {Epoch: 5, Start: 1}}
+	require.Equal(t, want, p.Epochs())
+	stale := []epoch.Entry{{Epoch: 4, Start: 0}, {Epoch: 5, Start: 3}}
+	require.NoError(t, checkpoint.Replace(disk, partitionDir+"/"+epoch.FileName, epoch.Append(nil, stale)))
 	p = open(t, disk, partitionDir, testOptions())
-	require.Equal(t, []epoch.Entry{{Epoch: 5, Start: 0}}, p.Epochs())
+	require.Equal(t, want, p.Epochs())
 }

@@ -2,9 +2,9 @@ package commitlog
 
 import (
 	"errors"
-	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -110,29 +110,31 @@ func TestRollWithoutRoomForSnapshot(t *testing.T) {
 
 // TestGroupCommit: callers that come while a flush runs share the next one.
 func TestGroupCommit(t *testing.T) {
-	syncs := 0
-	fs := errorfs.New(vfs.NewMem())
-	p := open(t, fs, partitionDir, testOptions())
-	require.NoError(t, appendOne(p))
-	fs.SetRules(func(op errorfs.Op) errorfs.Fault {
-		if op.Kind == errorfs.Sync && errorfs.Base("*.log")(op) {
-			syncs++
+	synctest.Test(t, func(t *testing.T) {
+		syncs := 0
+		fs := errorfs.New(vfs.NewMem())
+		p := open(t, fs, partitionDir, testOptions())
+		require.NoError(t, appendOne(p))
+		fs.SetRules(func(op errorfs.Op) errorfs.Fault {
+			if op.Kind == errorfs.Sync && errorfs.Base("*.log")(op) {
+				syncs++
+			}
+			return errorfs.Fault{}
+		})
+		p.flush.running = true // stands in for a flush that runs
+		errs := make([]error, 16)
+		for i := range errs {
+			go func() { errs[i] = p.FlushTo(1) }()
 		}
-		return errorfs.Fault{}
+		synctest.Wait()
+		require.Zero(t, syncs, "all wait for the flush that runs")
+		p.flush.mu.Lock()
+		p.flush.running = false
+		p.flush.mu.Unlock()
+		p.flush.done.Broadcast()
+		synctest.Wait()
+		require.NoError(t, errors.Join(errs...))
+		require.Equal(t, 1, syncs, "one fsync for all")
+		require.Equal(t, model.Offset(1), p.RecoveryPoint())
 	})
-	// Stand in for the flush that runs.
-	p.flush.running = true
-	var callers sync.WaitGroup
-	errs := make([]error, 16)
-	for i := range errs {
-		callers.Go(func() { errs[i] = p.FlushTo(1) })
-	}
-	p.flush.mu.Lock()
-	p.flush.running = false
-	p.flush.mu.Unlock()
-	p.flush.done.Broadcast()
-	callers.Wait()
-	require.NoError(t, errors.Join(errs...))
-	require.Equal(t, 1, syncs, "one fsync for all")
-	require.Equal(t, model.Offset(1), p.RecoveryPoint())
 }

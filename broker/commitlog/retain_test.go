@@ -195,3 +195,50 @@ func TestSegmentJitter(t *testing.T) {
 	}
 	require.Greater(t, len(seen), 20, "partitions roll at different times")
 }
+
+// TestTruncateInsideBatch: the whole batch goes, and the recovery point with it.
+func TestTruncateInsideBatch(t *testing.T) {
+	p := open(t, vfs.NewMem(), partitionDir, testOptions())
+	for i := range int32(3) {
+		_, err := p.AppendAsLeader(idempotent(1, 0, i*5, 5, 10), model.LeaderEpoch(i))
+		require.NoError(t, err)
+	}
+	require.NoError(t, p.FlushTo(15))
+	require.NoError(t, p.Truncate(12))
+	require.Equal(t, model.Offset(10), p.EndOffset())
+	require.Equal(t, model.Offset(10), p.RecoveryPoint())
+	require.Equal(t, model.LeaderEpoch(1), p.LatestEpoch())
+	require.Equal(t, int32(9), p.Producers()[0].LastSequence)
+	a, err := p.AppendAsLeader(idempotent(1, 0, 10, 5, 10), 7)
+	require.NoError(t, err)
+	require.False(t, a.Duplicate)
+	require.Equal(t, model.Offset(10), a.Base)
+	require.NoError(t, p.FlushTo(15))
+	require.Equal(t, model.Offset(15), p.RecoveryPoint())
+	p.AssignEpoch(9)
+	require.NoError(t, p.Truncate(15))
+	require.Equal(t, model.LeaderEpoch(7), p.LatestEpoch(), "the epoch of a leader that wrote nothing goes")
+}
+
+// TestTxnIndexRewrittenByRecovery: recovery writes the index anew and takes a snapshot; when the power goes
+// again, the snapshot must not be there without the index.
+func TestTxnIndexRewrittenByRecovery(t *testing.T) {
+	disk := newDisk(t)
+	p := open(t, disk, partitionDir, testOptions())
+	require.NoError(t, p.AppendAsFollower(transactional(7, 0, 0, 2, 0)))
+	require.NoError(t, p.AppendAsFollower(marker(7, 0, false, 2)))
+	require.NoError(t, p.FlushTo(3))
+	want, err := p.Aborted(0, 3, nil)
+	require.NoError(t, err)
+	require.Len(t, want, 1)
+	o := testOptions()
+	o.RecoveryPoint = 3
+	for seed := range uint64(30) {
+		again := disk.CrashClone(seed, 0)
+		open(t, again, partitionDir, o)
+		p := open(t, again.CrashClone(seed, 70), partitionDir, o)
+		got, err := p.Aborted(0, 3, nil)
+		require.NoError(t, err)
+		require.Equal(t, want, got, "seed %d", seed)
+	}
+}
