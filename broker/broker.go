@@ -53,6 +53,8 @@ type Broker struct {
 
 	failure chan error // the first error of a goroutine that should run until Close
 	running sync.WaitGroup
+	start   sync.Mutex // guards ending, and running against a Close before Serve
+	ending  bool
 	once    sync.Once
 	closed  chan struct{}
 	closing error
@@ -231,10 +233,14 @@ func (b *Broker) ClusterID() string { return b.logs.ClusterID() }
 // Serve answers clients until Close, and returns nil then. It returns earlier, with an error, when a server
 // fails for good; Close is still needed.
 func (b *Broker) Serve() error {
-	b.run(b.net.Serve)
-	if b.admin != nil {
-		b.run(b.admin.Serve)
+	b.start.Lock()
+	if !b.ending {
+		b.run(b.net.Serve)
+		if b.admin != nil {
+			b.run(b.admin.Serve)
+		}
 	}
+	b.start.Unlock()
 	select {
 	case err := <-b.failure:
 		return err
@@ -257,6 +263,9 @@ func (b *Broker) run(serve func() error) {
 func (b *Broker) Close(ctx context.Context) error {
 	b.once.Do(func() {
 		defer close(b.closed)
+		b.start.Lock()
+		b.ending = true
+		b.start.Unlock()
 		if b.admin != nil {
 			b.closing = b.admin.Shutdown(ctx)
 		}

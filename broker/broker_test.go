@@ -59,8 +59,9 @@ func (n *node) start() {
 	n.t.Helper()
 	b, err := open(n.t, n.fs, n.dir, n.extra)
 	require.NoError(n.t, err)
-	n.broker, n.served = b, make(chan error, 1)
-	go func() { n.served <- b.Serve() }()
+	served := make(chan error, 1)
+	n.broker, n.served = b, served
+	go func() { served <- b.Serve() }()
 }
 
 func (n *node) stop() {

@@ -75,8 +75,8 @@ func (s *session) apiVersions(req *wire.Request, resp *wire.Response) error {
 func softwareName(name string) bool {
 	for i, c := range []byte(name) {
 		alphanumeric := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		inside := i > 0 && i < len(name)-1
-		if !alphanumeric && !(inside && (c == '.' || c == '-')) {
+		inside := i > 0 && i < len(name)-1 && (c == '.' || c == '-')
+		if !alphanumeric && !inside {
 			return false
 		}
 	}

@@ -52,7 +52,7 @@ func (s *session) failure(doing string, err error) (code int16, message *string)
 	if errors.As(err, &k) {
 		// The code says what the error is called; what was wrapped around it says what is the matter.
 		text := strings.TrimPrefix(err.Error(), k.Error()+": ")
-		if err == error(k) {
+		if text == k.Error() {
 			text = k.Description
 		}
 		return k.Code, &text

@@ -18,10 +18,10 @@ import (
 	"highwater.dev/broker/vfs"
 )
 
-// ErrDamaged: the file contradicts itself or its neighbour. What is wrong was printed, with the place.
+// ErrDamaged says that the file contradicts itself or its neighbour. What is wrong was printed, with the place.
 var ErrDamaged = errors.New("dump: file is damaged")
 
-// ErrUnknown: the file's name is none that a broker gives.
+// ErrUnknown says that the file's name is none that a broker gives.
 var ErrUnknown = errors.New("dump: not a file that a broker keeps")
 
 // Options say how much to print.
