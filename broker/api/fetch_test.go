@@ -341,3 +341,18 @@ func TestFetchSessionCacheIsBounded(t *testing.T) {
 	require.Equal(t, kerr.FetchSessionIDNotFound.Code, next(s, first, 1, 18, nil).ErrorCode)
 	require.Zero(t, next(s, second, 1, 18, nil).ErrorCode)
 }
+
+func TestFetchSessionTellsANewLogStart(t *testing.T) {
+	s := memory(t)
+	id := s.create("t", 1)
+	s.produce("t", "a", "b")
+	session := openSession(s, id, 1, 18)
+	moved := func(q *kmsg.FetchRequest) { q.Topics = fetchRequest("t", id, 2).Topics }
+	require.Empty(t, next(s, session, 1, 18, moved).Topics)
+	q := kmsg.NewPtrDeleteRecordsRequest()
+	q.Topics = append(q.Topics, kmsg.DeleteRecordsRequestTopic{Topic: "t", Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{Offset: 1}}})
+	require.Zero(t, call[*kmsg.DeleteRecordsResponse](s, q, 2).Topics[0].Partitions[0].ErrorCode)
+	p := only(t, next(s, session, 2, 18, nil))
+	require.Equal(t, int64(1), p.LogStartOffset)
+	require.Empty(t, next(s, session, 3, 18, nil).Topics)
+}

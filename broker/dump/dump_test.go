@@ -149,6 +149,7 @@ func TestIndexes(t *testing.T) {
 		{"wrong offset", ".index", entry(2, first), true, "DAMAGED at byte 0: offset 2: the batch at byte"},
 		{"behind the log", ".index", entry(9, 100_000), true, "DAMAGED at byte 0: offset 9: no batch"},
 		{"order", ".index", append(entry(3, first), entry(1, 0)...), true, "DAMAGED at byte 8: entry (offset 1, byte 0) does not lie above"},
+		{"order of positions", ".index", append(entry(1, first), entry(3, first)...), true, "DAMAGED at byte 8: entry (offset 3,"},
 		{"a zero entry before others", ".index", append(entry(0, 0), entry(3, first)...), true, "DAMAGED at byte 0"},
 		{"torn", ".index", entry(3, first)[:5], true, "DAMAGED at byte 0: 5 bytes are left"},
 		{"good times", ".timeindex", append(at(base, 1), at(base+1, 3)...), false, "(1700000000001): offset 3"},
