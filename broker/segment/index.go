@@ -28,7 +28,7 @@ var errIndex = errors.New("segment: index is damaged")
 // index is one index file of one segment: entries of one width, in ascending order of their key. New
 // entries wait in tail until they are written; tail goes on where the file's entries end.
 //
-// add, write, cut and reset belong to the goroutine that changes the log. Look-ups, sync and closeIdle may run beside it.
+// add, write, cut and reset belong to the goroutine that changes the log. Look-ups, sync and close may run beside it.
 type index struct {
 	fs    vfs.FS
 	dir   string
@@ -52,7 +52,7 @@ func (x *index) name() string {
 	return filePath(x.dir, x.base, timeIndexSuffix)
 }
 
-// open opens the file, which stays open until closeIdle. The caller holds mu.
+// open opens the file, which stays open until close. The caller holds mu.
 func (x *index) open() error {
 	if x.file != nil {
 		return nil
@@ -235,11 +235,15 @@ func (x *index) replace(entries []byte) error {
 // sync makes the file's contents durable. Entries that wait in memory are not in it.
 func (x *index) sync() error {
 	x.mu.Lock()
-	f := x.file
-	if !x.dirty || f == nil {
+	if !x.dirty {
 		x.mu.Unlock()
 		return nil
 	}
+	if err := x.open(); err != nil {
+		x.mu.Unlock()
+		return err
+	}
+	f := x.file
 	f.Acquire()
 	x.dirty = false
 	x.mu.Unlock()
@@ -251,17 +255,8 @@ func (x *index) sync() error {
 	return nil
 }
 
-// closeIdle gives up the open file, unless it must be synced first.
-func (x *index) closeIdle() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.file != nil && !x.dirty {
-		_ = x.file.Release()
-		x.file = nil
-	}
-}
-
-// close gives up the open file.
+// close gives up the open file; it is opened again when needed. An fsync error that is lost this way (the kernel
+// reports it to files open at the time) leaves a damaged index, which look-ups notice.
 func (x *index) close() {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -23,22 +23,18 @@ func (l *store) OffsetForTime(ts model.TimestampMs) (at TimestampOffset, found b
 
 func (l *store) offsetForTime(ts model.TimestampMs) (at TimestampOffset, found, again bool, err error) {
 	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
+	closed, changes := l.closed, l.changes
+	l.mu.Unlock()
+	if closed {
 		return at, false, false, ErrClosed
 	}
-	start, changes := l.start, l.changes
-	views := make([]view, len(l.segments))
-	for i, s := range l.segments {
-		views[i] = view{s: s, size: s.size, next: s.next, changes: changes, active: i == len(l.segments)-1}
-	}
-	l.mu.Unlock()
+	views, start := l.views()
 	for i := range views {
 		v := &views[i]
 		if v.size == 0 {
 			continue
 		}
-		if m, err := v.s.maxTime(); err == nil && m.Timestamp < ts {
+		if m, err := l.maxTime(v); err == nil && m.Timestamp < ts {
 			continue
 		}
 		at, found, err = l.findTime(v, ts, start)

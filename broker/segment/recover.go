@@ -43,8 +43,13 @@ func (l *store) recover(i int, opts *Options) error {
 	}
 	if i < len(l.segments)-1 {
 		s.sealed = true
-		s.addTimeEntry()
 		l.unsynced = append(l.unsynced, s)
+		// On a full disk the entries stay in memory, and Flush tries again.
+		_ = l.completeIndexes(s)
+		// A long recovery does not keep three files open for each segment: Flush opens them again.
+		s.closeLog(false)
+		s.offsets.close()
+		s.times.close()
 	}
 	l.dirty = true
 	return nil
@@ -73,6 +78,9 @@ func (l *store) scan(s *segment, opts *Options) (cause, err error) {
 		case errors.Is(err, io.EOF):
 			return nil, nil
 		case errors.Is(err, record.ErrShort), errors.Is(err, record.ErrMagic), errors.Is(err, record.ErrCRC), errors.Is(err, record.ErrCorrupt):
+			if r.zeros(pos) {
+				err = fmt.Errorf("%w: zeros, of space that was allocated and not written", err)
+			}
 			s.size = pos
 			return err, nil
 		case err != nil:

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -132,4 +133,11 @@ func (r *batchReader) bytes(n int) ([]byte, error) {
 		r.from, r.n = r.pos, want
 	}
 	return r.buf[r.pos-r.from:][:n], nil
+}
+
+// zeros says whether there are only zeros at pos, as far as a header goes.
+func (r *batchReader) zeros(pos int64) bool {
+	var b [record.HeaderSize]byte
+	n, err := r.f.ReadAt(b[:min(record.HeaderSize, r.end-pos)], pos)
+	return n > 0 && (err == nil || errors.Is(err, io.EOF)) && b == [record.HeaderSize]byte{}
 }

@@ -133,24 +133,11 @@ func (s *segment) setMax(e TimeEntry) {
 	s.maxMu.Unlock()
 }
 
-// maxTime returns the segment's largest timestamp. For a sealed segment it comes from the last time index
-// entry, on first use.
-func (s *segment) maxTime() (TimeEntry, error) {
+// knownMax returns the segment's largest timestamp if it is in memory.
+func (s *segment) knownMax() (TimeEntry, bool) {
 	s.maxMu.Lock()
 	defer s.maxMu.Unlock()
-	if s.maxKnown {
-		return s.max, nil
-	}
-	var e [timeEntrySize]byte
-	ok, err := s.times.last(&e)
-	if err != nil {
-		return s.max, err
-	}
-	if ok {
-		s.max = decodeTimeEntry(e[:], s.base)
-	}
-	s.maxKnown = true
-	return s.max, nil
+	return s.max, s.maxKnown
 }
 
 // addIndexEntries makes the entries for the batch at pos that ends at last, when more than interval bytes

@@ -63,22 +63,65 @@ func (l *store) Bounds() (start, end model.Offset) {
 
 // Segments implements Log.
 func (l *store) Segments() []Info {
-	l.mu.Lock()
-	segs := append([]*segment(nil), l.segments...)
-	infos := make([]Info, len(segs))
-	for i, s := range segs {
-		infos[i] = Info{BaseOffset: s.base, EndOffset: s.next, Bytes: s.size}
-	}
-	l.mu.Unlock()
-	for i, s := range segs {
-		m, err := s.maxTime()
-		if err != nil {
-			// Not known now: NoTimestamp keeps retention by time away from the segment.
-			m.Timestamp = model.NoTimestamp
+	views, _ := l.views()
+	infos := make([]Info, len(views))
+	for i := range views {
+		v := &views[i]
+		infos[i] = Info{BaseOffset: v.s.base, EndOffset: v.next, Bytes: v.size, MaxTimestamp: model.NoTimestamp}
+		// Where it cannot be read now, NoTimestamp keeps retention by time away from the segment.
+		if m, err := l.maxTime(v); err == nil {
+			infos[i].MaxTimestamp = m.Timestamp
 		}
-		infos[i].MaxTimestamp = m.Timestamp
 	}
 	return infos
+}
+
+// views returns what there is of every segment, and the log start offset.
+func (l *store) views() ([]view, model.Offset) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	views := make([]view, len(l.segments))
+	for i, s := range l.segments {
+		views[i] = view{s: s, size: s.size, next: s.next, changes: l.changes, active: i == len(l.segments)-1}
+	}
+	return views, l.start
+}
+
+// maxTime returns a segment's largest timestamp. For a segment that was sealed before the log was opened it comes from the last
+// time index entry, on first use, if the batch that the entry names bears it out: retention deletes by it.
+func (l *store) maxTime(v *view) (TimeEntry, error) {
+	m, known := v.s.knownMax()
+	if known || v.size == 0 {
+		return m, nil
+	}
+	f, err := v.s.acquire()
+	if err != nil {
+		return m, err
+	}
+	defer f.Release()
+	var h record.Header
+	var e [timeEntrySize]byte
+	ok, err := v.s.times.last(&e)
+	if err == nil && ok {
+		m = decodeTimeEntry(e[:], v.s.base)
+		_, err = l.seek(v, f, m.Offset, &h)
+		ok = err == nil && h.LastOffset() == m.Offset
+	} else if err == nil {
+		_, err = l.seek(v, f, v.s.base, &h) // no entry: no batch has a timestamp
+		ok = err == nil
+	}
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return m, err
+	}
+	if ok && h.MaxTimestamp == m.Timestamp {
+		v.s.setMax(m)
+		return m, nil
+	}
+	if err := l.rebuild(v, fmt.Errorf("%w: its last entry names no batch with its timestamp", errIndex)); err != nil {
+		return m, err
+	}
+	m, _ = v.s.knownMax()
+	return m, nil
 }
 
 // SetLimits implements Tunable.
@@ -99,8 +142,8 @@ func (l *store) CloseIdle() {
 		if i < len(l.segments)-1 && s.synced {
 			s.closeLog(false)
 		}
-		s.offsets.closeIdle()
-		s.times.closeIdle()
+		s.offsets.close()
+		s.times.close()
 	}
 }
 
@@ -269,8 +312,8 @@ func (l *store) syncSealed(s *segment) error {
 	if err := l.syncIndexes(s); err != nil {
 		return err
 	}
-	s.offsets.closeIdle()
-	s.times.closeIdle()
+	s.offsets.close()
+	s.times.close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.synced = true
