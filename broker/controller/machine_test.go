@@ -255,6 +255,16 @@ func TestDeleteByIDAndDisabled(t *testing.T) {
 	require.Nil(t, c.machine.Image().Topic("a"))
 }
 
+func TestCollidingNamesAreForgotten(t *testing.T) {
+	c := newCluster(t, 1)
+	c.do(create(topic("q.d", 1, 1), topic("q_d", 1, 1)))
+	for _, name := range []string{"q.d", "q_d"} {
+		require.NotZero(t, c.do(validated(topic("q.d", 1, 1))).(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode)
+		c.do(remove(kmsg.DeleteTopicsRequestTopic{Topic: &name}))
+	}
+	created(t, c.do(create(topic("q.d", 1, 1))))
+}
+
 func TestPolicy(t *testing.T) {
 	c := newCluster(t, 1, func(o *controller.Options) {
 		o.Policy = func(_ string, partitions int32, _ int16, _ map[string]string) error {

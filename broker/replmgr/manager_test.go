@@ -227,6 +227,11 @@ func TestMinInsyncReplicas(t *testing.T) {
 	_, err = p.Append(batch(now), 1, model.NoLeaderEpoch)
 	require.NoError(t, err)
 	require.Equal(t, model.Offset(0), p.HighWatermark(), "below min.insync.replicas nothing is committed (KIP-966)")
+	for _, ts := range []model.TimestampMs{replmgr.MaxTimestamp, now} {
+		at, err := p.ListOffset(ts, false, model.NoLeaderEpoch)
+		require.NoError(t, err)
+		require.Equal(t, model.NoOffset, at.Offset, "and not found by its time either")
+	}
 	w := replmgr.NewWaiter()
 	p.Watch(w)
 	n.apply(metadata.PartitionChangeRecord{TopicID: model.TopicID{8}, Leader: metadata.NoLeaderChange, ISR: []model.NodeID{1, 2}})
@@ -397,9 +402,10 @@ func TestEpochsAndDivergence(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, [2]int64{int64(e), int64(end)}, "epoch %d", asked)
 	}
-	// A fetcher that says it has offset 2 from epoch 0 left this history at offset 2; one from epoch 2 as well.
-	for _, last := range []model.LeaderEpoch{0, 2} {
-		q := consumer(3)
+	// A fetcher that says it has offset 2 from epoch 0 left this history at offset 2; and one that says it has
+	// anything from epoch 2, which wrote nothing here.
+	for from, last := range map[model.Offset]model.LeaderEpoch{3: 0, 1: 2} {
+		q := consumer(from)
 		q.LastFetched = last
 		res, err := read(p, q)
 		require.NoError(t, err)
