@@ -1,0 +1,146 @@
+package wireprotocol
+
+import (
+	"net"
+	"sync"
+
+	"highwater.dev/broker/network"
+	"highwater.dev/broker/wire"
+	"highwater.dev/chapters/02-wire-protocol/seam"
+)
+
+// LoopOptions are both loops'. Goroutines needs only the first two.
+type LoopOptions struct {
+	MaxRequestBytes int              // socket.request.max.bytes
+	Transfer        network.Transfer // sends the file regions of responses
+	Processors      int              // num.network.threads
+	Handlers        int              // num.io.threads
+	QueuedRequests  int              // queued.max.requests
+}
+
+// Goroutines is the loop that Go invites to: each connection's goroutine does everything for it, one request after the
+// other. It is a network.Dispatcher.
+type Goroutines struct{ options LoopOptions }
+
+// NewGoroutines returns a Goroutines.
+func NewGoroutines(o LoopOptions) *Goroutines { return &Goroutines{o} }
+
+// Dispatch reads a frame, parses its header, has the session serve the request, writes the response, and begins again,
+// until one of them fails.
+func (g *Goroutines) Dispatch(conn net.Conn, peer wire.Peer, session wire.Session) error {
+	// BEGIN SOLUTION 2.5 read, serve and write one exchange at a time
+	frames := NewFrames(conn, g.options.MaxRequestBytes)
+	for {
+		frame, err := frames.Next()
+		if err != nil {
+			return err
+		}
+		x := exchange{req: wire.Request{Peer: peer}}
+		if x.req.Body, err = ParseHeader(frame, &x.req.Header); err != nil {
+			return err
+		}
+		x.err = session.Serve(&x.req, &x.resp)
+		if err := x.write(conn, g.options.Transfer); err != nil {
+			return err
+		}
+	}
+	// END SOLUTION
+}
+
+// Reactor is Apache Kafka's loop: few threads for many connections. It is a network.Dispatcher.
+//
+//	acceptor ──► processors ──► request queue ──► handlers
+//	                 ▲          (bounded)            │
+//	                 └──────── inbox (answered) ◄────┘
+type Reactor struct {
+	options  LoopOptions
+	inboxes  []*inbox // one for each processor
+	requests chan *exchange
+
+	mu   sync.Mutex
+	next int // the processor of the next connection
+
+	processing, handling sync.WaitGroup
+}
+
+// NewReactor starts o.Processors processors, each with an inbox, and o.Handlers handlers. The request queue takes o.QueuedRequests.
+func NewReactor(o LoopOptions) *Reactor {
+	// BEGIN SOLUTION 2.5 make the queue and start processors (process) and handlers (handle)
+	r := &Reactor{options: o, requests: make(chan *exchange, o.QueuedRequests)}
+	for range o.Processors {
+		in := newInbox()
+		r.inboxes = append(r.inboxes, in)
+		r.processing.Go(func() { r.process(in) })
+	}
+	for range o.Handlers {
+		r.handling.Go(r.handle)
+	}
+	return r
+	// END SOLUTION
+}
+
+// Dispatch gives the connection to the processors in turn, and carries out what its processor orders.
+func (r *Reactor) Dispatch(conn net.Conn, peer wire.Peer, session wire.Session) error {
+	r.mu.Lock()
+	in := r.inboxes[r.next%len(r.inboxes)]
+	r.next++
+	r.mu.Unlock()
+	c := &channel{peer: peer, session: session, inbox: in, conn: conn, transfer: r.options.Transfer,
+		frames: NewFrames(conn, r.options.MaxRequestBytes), orders: make(chan func() event, 1)}
+	return c.serve()
+}
+
+// Close ends processors and handlers. No connection is left.
+func (r *Reactor) Close() {
+	for _, in := range r.inboxes {
+		in.close()
+	}
+	r.processing.Wait()
+	close(r.requests)
+	r.handling.Wait()
+}
+
+// process is a processor. It goes from event to event and never waits for a peer or for a session, only, when the request queue is
+// full, for a handler. A channel has one request in work at a time, because it receives again only when its response was sent:
+// so responses leave in the order of the requests.
+func (r *Reactor) process(in *inbox) {
+	// BEGIN SOLUTION 2.5 take events until the inbox closes, and answer each with one order, one request, or hangUp
+	for e, ok := in.take(); ok; e, ok = in.take() {
+		c := e.channel
+		switch e.kind {
+		case opened, sent:
+			c.receive()
+		case received:
+			x := &exchange{channel: c, req: wire.Request{Peer: c.peer}}
+			var err error
+			if x.req.Body, err = ParseHeader(e.frame, &x.req.Header); err != nil {
+				c.hangUp(err)
+				continue
+			}
+			r.requests <- x
+		case answered:
+			c.send(e.exchange)
+		case failed:
+			c.hangUp(e.err)
+		}
+	}
+	// END SOLUTION
+}
+
+// handle is a handler: it has requests served and tells their processors. A session that can answer later
+// (seam.AsyncSession) does, so that a long poll keeps no handler.
+func (r *Reactor) handle() {
+	// BEGIN SOLUTION 2.5 serve each exchange of the queue and put an answered event into its channel's inbox
+	for x := range r.requests {
+		done := func(err error) {
+			x.err = err
+			x.channel.inbox.put(event{kind: answered, channel: x.channel, exchange: x})
+		}
+		if async, ok := x.channel.session.(seam.AsyncSession); ok {
+			async.ServeAsync(&x.req, &x.resp, done)
+		} else {
+			done(x.channel.session.Serve(&x.req, &x.resp))
+		}
+	}
+	// END SOLUTION
+}
