@@ -2,10 +2,6 @@ package record
 
 import (
 	"encoding/binary"
-	"fmt"
-
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 
 	"highwater.dev/broker/model"
 )
@@ -144,38 +140,4 @@ func appendBytes(dst, b []byte) []byte {
 		return appendVarint(dst, -1)
 	}
 	return append(appendVarint(dst, int64(len(b))), b...)
-}
-
-// Compress appends records, compressed by codec c, to dst. It panics on an unknown codec.
-func Compress(dst, records []byte, c Compression) []byte {
-	switch c {
-	case None:
-		return append(dst, records...)
-	case Gzip:
-		out := sliceWriter{dst}
-		w := gzip.NewWriter(&out)
-		// A sliceWriter does not fail, so neither does the compression.
-		_, _ = w.Write(records)
-		_ = w.Close()
-		return out.b
-	case Snappy:
-		return appendSnappy(dst, records)
-	case LZ4:
-		return appendLZ4(dst, records)
-	case Zstd:
-		w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
-		if err != nil {
-			panic("record: zstd options: " + err.Error())
-		}
-		return w.EncodeAll(records, dst)
-	default:
-		panic(fmt.Sprintf("record: %v", c))
-	}
-}
-
-type sliceWriter struct{ b []byte }
-
-func (w *sliceWriter) Write(p []byte) (int, error) {
-	w.b = append(w.b, p...)
-	return len(p), nil
 }

@@ -23,11 +23,12 @@
 //
 // A length of -1 is null (key, value, a header's value). Both deltas are to the batch's base.
 //
-// What it owns: ReadHeader, Validate (the leader's check of a produced batch), Iterator, Builder, the five
-// compressions (snappy in Java's framing and raw), control records, and Codec, the seam of chapter 01.
+// What it owns: ReadHeader, Validate (the leader's check of a produced batch), Recompress (compression.type),
+// Iterator, Builder, the five compressions (snappy in Java's framing and raw), control records, and Codec, the seam of
+// chapter 01.
 //
 // What it never does: it assigns no offsets, knows no topic, reads no clock and no file, and compresses nothing on
-// the way from producer to consumer: batches are stored as sent.
+// its own on the way from producer to consumer: batches are stored as sent unless a topic's compression.type says otherwise.
 //
 // # Invariants
 //

@@ -138,30 +138,6 @@ func (d *lz4Decoder) next() error {
 	return nil
 }
 
-// appendLZ4 compresses records into a frame as the Java client writes it: independent blocks of 64 KiB, no
-// checksums but the header's.
-func appendLZ4(dst, records []byte) []byte {
-	dst = binary.LittleEndian.AppendUint32(dst, lz4Magic)
-	head := len(dst)
-	dst = append(dst, lz4Version|lz4Independent, 4<<4)
-	dst = append(dst, byte(xxh32(dst[head:])>>8))
-	var c lz4.Compressor
-	buf := make([]byte, lz4.CompressBlockBound(lz4BuilderBlock))
-	for len(records) > 0 {
-		n := min(len(records), lz4BuilderBlock)
-		size, err := c.CompressBlock(records[:n], buf)
-		if err != nil || size == 0 || size >= n {
-			dst = binary.LittleEndian.AppendUint32(dst, uint32(n)|lz4Stored)
-			dst = append(dst, records[:n]...)
-		} else {
-			dst = binary.LittleEndian.AppendUint32(dst, uint32(size))
-			dst = append(dst, buf[:size]...)
-		}
-		records = records[n:]
-	}
-	return binary.LittleEndian.AppendUint32(dst, 0)
-}
-
 const (
 	xxPrime1 uint32 = 2654435761
 	xxPrime2 uint32 = 2246822519

@@ -238,16 +238,3 @@ func (d *snappyDecoder) copy(element []byte, n int) error {
 	}
 	return nil
 }
-
-// appendSnappy compresses records in Java's framing, which every client reads.
-func appendSnappy(dst, records []byte) []byte {
-	dst = append(dst, xerialHeader...)
-	for len(records) > 0 {
-		n := min(len(records), xerialBlock)
-		block := s2.EncodeSnappy(nil, records[:n])
-		dst = binary.BigEndian.AppendUint32(dst, uint32(len(block)))
-		dst = append(dst, block...)
-		records = records[n:]
-	}
-	return dst
-}
