@@ -242,3 +242,34 @@ func TestTxnIndexRewrittenByRecovery(t *testing.T) {
 		require.Equal(t, want, got, "seed %d", seed)
 	}
 }
+
+// TestTruncateForgetsSnapshotsDurably: a snapshot above the cut would, if it came back, describe records that are gone.
+func TestTruncateForgetsSnapshotsDurably(t *testing.T) {
+	disk := newDisk(t)
+	o := testOptions()
+	o.Topic.SegmentBytes = 1000
+	p := open(t, disk, partitionDir, o)
+	for range 8 {
+		require.NoError(t, appendOne(p))
+	}
+	require.Len(t, p.Segments(), 2)
+	end := p.EndOffset()
+	require.NoError(t, p.Close())
+	o.Clean = true
+	p = open(t, disk, partitionDir, o)
+	base := p.Segments()[1].BaseOffset
+	require.Equal(t, []model.Offset{base, end}, p.SnapshotOffsets())
+	require.NoError(t, p.Truncate(base))
+	names, err := disk.CrashClone(1, 0).List(partitionDir)
+	require.NoError(t, err)
+	require.Equal(t, []model.Offset{base}, offsetsOf(names, snapshotSuffix))
+}
+
+// TestNewFolderIsDurable: its name survives a power cut as soon as it is used.
+func TestNewFolderIsDurable(t *testing.T) {
+	disk := newDisk(t)
+	open(t, disk, partitionDir, testOptions())
+	info, err := disk.CrashClone(1, 0).Stat(partitionDir)
+	require.NoError(t, err)
+	require.True(t, info.Dir)
+}
