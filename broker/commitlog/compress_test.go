@@ -38,7 +38,9 @@ func TestCompressionType(t *testing.T) {
 				w.Add(now+5, nil, []byte("value"), record.RecordHeader{Key: []byte("h"), Value: nil})
 				w.Add(now, []byte("key"), nil)
 				w.Add(now+3, []byte("key"), make([]byte, 1000))
-				sent := w.Batch()
+				// Of another level than the topic's, so that compressing it again would show.
+				sent, err := record.Recompress(nil, w.Batch(), record.Target{Compression: from, Level: 1})
+				require.NoError(t, err)
 				a, err := p.AppendAsLeader(append(record.Batch(nil), sent...), 4)
 				require.NoError(t, err)
 				require.Equal(t, Appended{Base: 2, Last: 4, AppendTime: model.NoTimestamp}, a)
