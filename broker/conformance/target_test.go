@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -99,21 +101,42 @@ func start(ctx context.Context, kind string, o peer.Options) (*peer.Broker, erro
 	return peer.StartHighwater(ctx, o)
 }
 
-// startOwn starts a broker for one test alone. It is killed when the test ends, and its log shown when the test failed.
-func startOwn(t *testing.T, kind string, o peer.Options) *peer.Broker {
+// own is a broker for one test alone, which may kill it and start it again on the same folder and port.
+type own struct {
+	*peer.Broker
+	t       *testing.T
+	kind    string
+	options peer.Options
+}
+
+// startOwn starts a broker for one test. It is killed when the test ends, and its log shown when the test failed.
+func startOwn(t *testing.T, kind string, o peer.Options) *own {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
 	b, err := start(t.Context(), kind, o)
 	require.NoError(t, err)
+	_, port, err := net.SplitHostPort(b.Addr)
+	require.NoError(t, err)
+	o.Port, err = strconv.Atoi(port)
+	require.NoError(t, err)
+	running := &own{Broker: b, t: t, kind: kind, options: o}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the end of the broker's log:\n%s", b.Log())
+			t.Logf("the end of %s's log:\n%s", kind, running.Log())
 		}
-		require.NoError(t, b.Kill())
+		require.NoError(t, running.Kill())
 	})
-	return b
+	return running
+}
+
+// again starts the broker again, which has been stopped or killed, with the same folder, port and properties.
+func (o *own) again() {
+	o.t.Helper()
+	b, err := start(o.t.Context(), o.kind, o.options)
+	require.NoError(o.t, err)
+	o.Broker = b
 }
 
 // highwater is the path of Highwater's program: HIGHWATER_BINARY, or one built from this tree.
