@@ -28,7 +28,7 @@ const (
 	maxTimestamp = model.TimestampMs(math.MaxInt64)
 )
 
-// ErrClosed: the partition was closed. It comes inside a KAFKA_STORAGE_ERROR.
+// ErrClosed says that the partition was closed. It comes inside a KAFKA_STORAGE_ERROR.
 var ErrClosed = errors.New("commitlog: partition is closed")
 
 // Components are the factories of what a Partition composes; nil means the broker's own.

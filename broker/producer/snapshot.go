@@ -9,7 +9,7 @@ import (
 	"highwater.dev/broker/model"
 )
 
-// ErrSnapshot: the bytes are not a producer snapshot of version 1, or are damaged.
+// ErrSnapshot says that bytes are not a producer snapshot of version 1, or are damaged.
 var ErrSnapshot = errors.New("producer: damaged snapshot")
 
 const (

@@ -222,7 +222,6 @@ func FuzzSnapshot(f *testing.F) {
 // history is the model of a partition: every batch ever appended, in order.
 type history struct {
 	batches []record.Header
-	markers map[model.Offset]record.EndTxnMarker
 	end     model.Offset
 }
 

@@ -9,7 +9,7 @@ import (
 	"highwater.dev/broker/vfs"
 )
 
-// ErrCorrupt: a file does not have the format that its name promises. It is wrapped with file and line.
+// ErrCorrupt says that a file does not have the format that its name promises. It is wrapped with file and line.
 var ErrCorrupt = errors.New("checkpoint: damaged file")
 
 // maxFileBytes bounds what ReadFile reads: a checkpoint of 100,000 partitions has less than 30 MiB.
@@ -63,7 +63,7 @@ func ReadFile(fs vfs.FS, name string) ([]byte, error) {
 	}
 	data := make([]byte, size)
 	n, err := f.ReadAt(data, 0)
-	if err != nil && !(errors.Is(err, io.EOF) && n == len(data)) {
+	if err != nil && (n < len(data) || !errors.Is(err, io.EOF)) {
 		return nil, fmt.Errorf("checkpoint: read %s: %w", name, err)
 	}
 	return data, nil
