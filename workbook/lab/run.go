@@ -8,10 +8,7 @@ import (
 	"time"
 )
 
-var (
-	seedFlag     = flag.Uint64("lab.seed", 1, "seed of the property and fault tests")
-	verdictsFlag = flag.Int("lab.verdicts", 0, "file descriptor that the grader reads verdicts from")
-)
+var seedFlag = flag.Uint64("lab.seed", 1, "seed of the property and fault tests")
 
 // State is how a graded test, or an exercise, ended. Only Pass earns points.
 type State string
@@ -30,13 +27,16 @@ const (
 // Run runs the tests over one implementation as subtests EXERCISE/NAME. A stub that a test meets fails it with a
 // message that says which exercise to write.
 func Run[I any](t *testing.T, impl I, tests []Test[I]) {
-	out := openVerdicts(t, *verdictsFlag)
+	out := openVerdicts(t)
 	for _, test := range tests {
 		t.Run(test.Exercise+"/"+test.Name, func(st *testing.T) {
-			lt := &T{TB: st, seed: seedFor(*seedFlag, test.Name)}
+			out.began(test.Exercise, test.Name)
+			lt := newT(st, seedFor(*seedFlag, test.Name))
 			begin := time.Now()
-			defer func() {
-				state, message := judge(test.Exercise, lt, recover())
+			var end ending
+			// Registered first, so it runs after the test's own cleanups, which may still fail the test.
+			st.Cleanup(func() {
+				state, message := judge(test.Exercise, lt, end)
 				if state != Pass {
 					explain(st, test.Exercise, test.Name, test.Invariant, state, message)
 				}
@@ -44,30 +44,45 @@ func Run[I any](t *testing.T, impl I, tests []Test[I]) {
 					Exercise: test.Exercise, Test: test.Name, State: state, Invariant: test.Invariant.ID,
 					Message: message, Millis: time.Since(begin).Milliseconds(),
 				})
+			})
+			defer func() {
+				if end.recovered = recover(); end.recovered != nil {
+					end.stack = debug.Stack()
+				}
 			}()
 			test.Run(lt, impl)
+			end.returned = true
 		})
 	}
 	out.end()
 }
 
+// ending is how a test's function was left: by returning, by a panic, or (neither) by runtime.Goexit, as FailNow does.
+type ending struct {
+	returned  bool
+	recovered any
+	stack     []byte
+}
+
 // judge turns how a test ended into its state.
-func judge(exercise string, t *T, recovered any) (State, string) {
-	stub, isStub := Unstarted(recovered)
-	if t.unstarted != "" {
-		stub, isStub = t.unstarted, true
+func judge(exercise string, t *T, end ending) (State, string) {
+	stub, isStub := Unstarted(end.recovered)
+	if met := t.metStub(); met != "" {
+		stub, isStub = met, true
 	}
 	switch {
 	case isStub && stub == exercise:
 		return NoStart, "exercise " + exercise + " is not started"
 	case isStub:
 		return NotRun, "needs " + stub
-	case recovered != nil:
-		return Fail, fmt.Sprintf("panic: %v\n%s", recovered, debug.Stack())
+	case end.recovered != nil:
+		return Fail, fmt.Sprintf("panic: %v\n%s", end.recovered, end.stack)
 	case t.Skipped():
 		return Fail, "the test was skipped, which is never a pass"
 	case t.Failed():
 		return Fail, t.message()
+	case !end.returned:
+		return Fail, "the test's goroutine was ended from inside (runtime.Goexit)"
 	default:
 		return Pass, ""
 	}

@@ -3,8 +3,11 @@ package lab
 import (
 	"fmt"
 	"hash/fnv"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"pgregory.net/rapid"
 )
@@ -34,13 +37,18 @@ type Invariant struct {
 	Sentence string
 }
 
-// T is testing.TB for a graded test: it remembers why the test failed and knows its seed.
+// T is testing.TB for a graded test: it remembers why the test failed and knows its seed. Its methods may be called from
+// several goroutines.
 type T struct {
 	testing.TB
-	seed      uint64
-	unstarted string   // the exercise whose stub was met inside Check
+	seed uint64
+
+	mu        sync.Mutex
+	unstarted string   // the exercise whose stub was met inside Check or Go
 	messages  []string // why the test failed, in order
 }
+
+func newT(tb testing.TB, seed uint64) *T { return &T{TB: tb, seed: seed} }
 
 // Seed is where the test's generated inputs come from: the same seed gives the same inputs.
 func (t *T) Seed() uint64 { return t.seed }
@@ -48,32 +56,107 @@ func (t *T) Seed() uint64 { return t.seed }
 // Errorf records the message and marks the test failed.
 func (t *T) Errorf(format string, args ...any) {
 	t.Helper()
-	t.messages = append(t.messages, fmt.Sprintf(format, args...))
+	t.note(fmt.Sprintf(format, args...))
 	t.TB.Errorf(format, args...)
 }
 
 // Error records the message and marks the test failed.
 func (t *T) Error(args ...any) {
 	t.Helper()
-	t.messages = append(t.messages, fmt.Sprint(args...))
+	t.note(fmt.Sprint(args...))
 	t.TB.Error(args...)
 }
 
 // Fatalf records the message and ends the test.
 func (t *T) Fatalf(format string, args ...any) {
 	t.Helper()
-	t.messages = append(t.messages, fmt.Sprintf(format, args...))
+	t.note(fmt.Sprintf(format, args...))
 	t.TB.Fatalf(format, args...)
 }
 
 // Fatal records the message and ends the test.
 func (t *T) Fatal(args ...any) {
 	t.Helper()
-	t.messages = append(t.messages, fmt.Sprint(args...))
+	t.note(fmt.Sprint(args...))
 	t.TB.Fatal(args...)
 }
 
-func (t *T) message() string { return strings.Join(t.messages, "\n") }
+func (t *T) note(message string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.messages = append(t.messages, message)
+}
+
+// message is why the test failed; failing without a reason is a fault of the suite that must not look like a pass.
+func (t *T) message() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.messages) == 0 {
+		return "the test failed and gave no reason"
+	}
+	return strings.Join(t.messages, "\n")
+}
+
+func (t *T) metStub() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.unstarted
+}
+
+// Go runs f in a goroutine of its own and returns what waits for its end. A panic in f fails this test, or is the stub of an
+// exercise; in a plain goroutine it would end the process, and with it every other test.
+func (t *T) Go(f func()) (wait func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if r := recover(); r != nil {
+				t.caught(r)
+				t.Errorf("panic: %v\n%s", r, debug.Stack())
+			}
+		}()
+		f()
+	}()
+	return func() { <-done }
+}
+
+// Virtual runs f in a bubble of testing/synctest, where time is virtual. What f does to its T counts for t.
+func (t *T) Virtual(f func(t *T)) {
+	t.Helper()
+	st, ok := t.TB.(*testing.T)
+	if !ok {
+		t.Fatalf("lab: virtual time inside of virtual time or a property")
+	}
+	inner := newT(nil, t.seed)
+	defer func() { // also when synctest.Test ends this goroutine, as it does after a failure
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.messages = append(t.messages, inner.messages...)
+		if t.unstarted == "" {
+			t.unstarted = inner.metStub()
+		}
+	}()
+	synctest.Test(st, func(bubble *testing.T) {
+		inner.TB = bubble
+		defer func() {
+			if r := recover(); r != nil {
+				inner.caught(r)
+				inner.Errorf("panic: %v\n%s", r, debug.Stack())
+			}
+		}()
+		f(inner)
+	})
+}
+
+// caught remembers the first stub that a recovered panic comes from.
+func (t *T) caught(recovered any) {
+	exercise, ok := Unstarted(recovered)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ok && t.unstarted == "" {
+		t.unstarted = exercise
+	}
+}
 
 // Check runs a property with inputs from the test's seed and shrinks the first failure to a small one. The stub of an
 // exercise that the property runs into is reported as such, not as a counterexample.
@@ -87,9 +170,7 @@ func (t *T) Check(property func(*rapid.T)) {
 			if r == nil {
 				return
 			}
-			if exercise, ok := Unstarted(r); ok {
-				t.unstarted = exercise
-			}
+			t.caught(r)
 			panic(r)
 		}()
 		property(rt)

@@ -3,6 +3,8 @@ package trial
 import (
 	"context"
 	"os"
+	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,20 +22,58 @@ const (
 	memoryLimit
 )
 
-// pollEvery is how often resident memory is looked at.
-const pollEvery = 20 * time.Millisecond
+const (
+	// pollEvery is how often resident memory is looked at.
+	pollEvery = 20 * time.Millisecond
+	// dumpFor is how long a process that ran out of time may take to print where its goroutines are.
+	dumpFor = time.Second
+	// maxFileBytes bounds every file that a process writes.
+	maxFileBytes = 1 << 30
+)
 
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
-
-// limitData bounds the data segment, which bounds what Go's heap can map between two looks at resident memory. The race
-// detector's shadow memory is not data, and address space limits would break it.
-func limitData(pid int, bytes int64) {
-	l := unix.Rlimit{Cur: uint64(4 * bytes), Max: uint64(4 * bytes)}
-	_ = unix.Prlimit(pid, unix.RLIMIT_DATA, &l, nil) // the process may be gone already; resident memory is polled too
+// supervise starts cmd in a process group of its own, waits for it and leaves nothing of the group behind. It ends the group when
+// ctx ends or the process's resident memory passes memoryBytes. started is called once the process runs. The error is Wait's, or startErr says
+// why there was no process.
+func supervise(ctx context.Context, cmd *exec.Cmd, memoryBytes int64, started func()) (reason limit, waitErr, startErr error) {
+	// The kernel ends the process when the thread that started it ends: with the grader, and not before it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.WaitDelay = time.Second // a child that holds the pipes open does not hold us
+	if err := cmd.Start(); err != nil {
+		return noLimit, nil, err
+	}
+	pid := cmd.Process.Pid
+	bound(pid, memoryBytes)
+	started()
+	killed := watch(ctx, pid, memoryBytes)
+	waitEnd(pid)
+	reason = killed() // before Wait: until then the group's number cannot belong to anyone else
+	return reason, cmd.Wait(), nil
 }
 
-// watch kills the process group when ctx ends or resident memory passes bytes. The function it returns ends the watch
-// and says what was done; it is called after the process was waited for.
+// waitEnd returns when the process has ended and leaves its exit status to be waited for.
+func waitEnd(pid int) {
+	for {
+		if err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != unix.EINTR {
+			return
+		}
+	}
+}
+
+// bound sets limits that the kernel keeps, for the process and those it starts. The data segment bounds what Go's heap can map between
+// two looks at resident memory; the race detector's shadow memory is not data, and address space limits would break it.
+func bound(pid int, memoryBytes int64) {
+	for resource, bytes := range map[int]uint64{
+		unix.RLIMIT_DATA: uint64(4 * memoryBytes), unix.RLIMIT_FSIZE: maxFileBytes, unix.RLIMIT_CORE: 0,
+	} {
+		// The process may be gone already; resident memory and time are watched too.
+		_ = unix.Prlimit(pid, resource, &unix.Rlimit{Cur: bytes, Max: bytes}, nil)
+	}
+}
+
+// watch kills the process group when ctx ends or resident memory passes bytes. The function it returns ends the watch,
+// kills what is left of the group, and says which limit was reached.
 func watch(ctx context.Context, pid int, bytes int64) func() limit {
 	stop, result := make(chan struct{}), make(chan limit, 1)
 	go func() {
@@ -45,6 +85,11 @@ func watch(ctx context.Context, pid int, bytes int64) func() limit {
 				result <- noLimit
 				return
 			case <-ctx.Done():
+				_ = syscall.Kill(pid, syscall.SIGQUIT) // Go's runtime prints where the goroutines are
+				select {
+				case <-stop:
+				case <-time.After(dumpFor):
+				}
 				killGroup(pid)
 				result <- timeLimit
 				return
@@ -66,6 +111,7 @@ func watch(ctx context.Context, pid int, bytes int64) func() limit {
 
 func killGroup(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) } // it may be gone
 
+// resident is the process's resident memory in bytes; 0 when it has ended.
 func resident(pid int) int64 {
 	statm, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 	if err != nil {
