@@ -45,8 +45,10 @@ func TestKillAndStopWaitForTheEnd(t *testing.T) {
 				require.Fail(t, "ended by itself")
 			default:
 			}
+			require.Empty(t, b.Ended())
 			require.NoError(t, end(b))
 			<-b.Done()
+			require.Contains(t, []string{"signal: killed", "signal: terminated"}, b.Ended())
 			require.NoError(t, end(b), "a second time is harmless")
 		})
 	}

@@ -26,6 +26,7 @@ type Broker struct {
 
 	process *os.Process
 	done    chan struct{} // closed when the process has ended and was waited for
+	ended   string        // how it ended; read after done only
 }
 
 // launch starts cmd with its output appended to logFile. The child is started and waited for on one locked thread:
@@ -37,25 +38,39 @@ func launch(cmd *exec.Cmd, logFile string) (*Broker, error) {
 	}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = dieWithParent()
-	done, started := make(chan struct{}), make(chan error, 1)
+	b := &Broker{LogFile: logFile, done: make(chan struct{})}
+	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ended is for the one who ended it to judge, by the log
+		defer close(b.done)
+		defer out.Close() //nolint:errcheck // the child has a descriptor of its own
+		if err := cmd.Start(); err != nil {
+			started <- err
+			return
 		}
-		_ = out.Close()
-		close(done)
+		b.PID, b.process = cmd.Process.Pid, cmd.Process
+		started <- nil
+		_ = cmd.Wait() // the same is in ProcessState
+		b.ended = cmd.ProcessState.String()
 	}()
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
-	return &Broker{PID: cmd.Process.Pid, LogFile: logFile, process: cmd.Process, done: done}, nil
+	return b, nil
 }
 
 // Done is closed when the process has ended.
 func (b *Broker) Done() <-chan struct{} { return b.done }
+
+// Ended says how the process ended ("exit status 2", "signal: killed"), and nothing while it runs.
+func (b *Broker) Ended() string {
+	select {
+	case <-b.done:
+		return b.ended
+	default:
+		return ""
+	}
+}
 
 // Stop asks the broker to end (SIGTERM) and waits; a broker that does not end in 30 s is killed, which is an error.
 func (b *Broker) Stop() error {

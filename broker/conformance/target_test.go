@@ -51,6 +51,10 @@ func run(m *testing.M) (code int) {
 	}
 	defer func() {
 		if shared.broker != nil {
+			if ended := shared.broker.Ended(); ended != "" {
+				fmt.Fprintf(os.Stderr, "the shared broker ended by itself: %s\n", ended)
+				code = max(code, 1)
+			}
 			if code != 0 {
 				fmt.Fprintf(os.Stderr, "the end of the shared broker's log:\n%s\n", shared.broker.Log())
 			}
@@ -124,7 +128,7 @@ func startOwn(t *testing.T, kind string, o peer.Options) *own {
 	running := &own{Broker: b, t: t, kind: kind, options: o}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the end of %s's log:\n%s", kind, running.Log())
+			t.Logf("%s %s; the end of its log:\n%s", kind, running.Ended(), running.Log())
 		}
 		require.NoError(t, running.Kill())
 	})
