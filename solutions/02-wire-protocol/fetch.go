@@ -104,10 +104,10 @@ func (d *delayed) try(force bool) {
 }
 
 // fetch answers q through done, exactly once: at once where MinBytes are there or MaxWaitMillis is 0, and otherwise as soon as they
-// have come, the time is up, or the session is cancelled. It does not block: whoever appends runs the answer.
+// have come, the time is up, or the session is cancelled. More than MaxBytes is not waited for. It does not block: whoever appends runs the answer.
 func (s *session) fetch(q *kmsg.FetchRequest, done func(fetched)) {
 	// BEGIN SOLUTION 2.4 try; watch each partition, the clock and s.cancelled; and mind what came between looking and watching
-	d := &delayed{look: func() fetched { return s.broker.read(q) }, minBytes: int64(q.MinBytes), done: done}
+	d := &delayed{look: func() fetched { return s.broker.read(q) }, minBytes: int64(min(q.MinBytes, q.MaxBytes)), done: done}
 	d.try(q.MaxWaitMillis <= 0)
 	d.mu.Lock()
 	if !d.finished {

@@ -9,8 +9,10 @@ import (
 	"highwater.dev/chapters/02-wire-protocol/seam"
 )
 
-// LoopOptions are both loops'. Goroutines needs only the first two.
+// LoopOptions are both loops'. Goroutines needs only the first three.
 type LoopOptions struct {
+	// ParseHeader is this package's, or that of another broker which this loop serves.
+	ParseHeader     func(frame []byte, h *wire.Header) (body []byte, err error)
 	MaxRequestBytes int              // socket.request.max.bytes
 	Transfer        network.Transfer // sends the file regions of responses
 	Processors      int              // num.network.threads
@@ -36,7 +38,7 @@ func (g *Goroutines) Dispatch(conn net.Conn, peer wire.Peer, session wire.Sessio
 			return err
 		}
 		x := exchange{req: wire.Request{Peer: peer}}
-		if x.req.Body, err = ParseHeader(frame, &x.req.Header); err != nil {
+		if x.req.Body, err = g.options.ParseHeader(frame, &x.req.Header); err != nil {
 			return err
 		}
 		x.err = session.Serve(&x.req, &x.resp)
@@ -113,7 +115,7 @@ func (r *Reactor) process(in *inbox) {
 		case received:
 			x := &exchange{channel: c, req: wire.Request{Peer: c.peer}}
 			var err error
-			if x.req.Body, err = ParseHeader(e.frame, &x.req.Header); err != nil {
+			if x.req.Body, err = r.options.ParseHeader(e.frame, &x.req.Header); err != nil {
 				c.hangUp(err)
 				continue
 			}
