@@ -16,6 +16,7 @@ func (l *store) removeFrom(i int) error {
 		s := l.segments[n-1]
 		l.mu.Lock()
 		l.segments = l.segments[:n-1]
+		l.changes++
 		l.forgetUnsynced(s)
 		l.mu.Unlock()
 		if err := l.remove(s); err != nil {
@@ -30,6 +31,7 @@ func (l *store) removeFirst() error {
 	l.mu.Lock()
 	s := l.segments[0]
 	l.segments = l.segments[1:]
+	l.changes++
 	l.forgetUnsynced(s)
 	l.mu.Unlock()
 	return l.remove(s)
@@ -86,9 +88,6 @@ func (l *store) TrimTo(start model.Offset) error {
 // dropUpTo removes the segments that lie wholly below start, oldest first.
 func (l *store) dropUpTo(start model.Offset) error {
 	for len(l.segments) > 1 && l.segments[1].base <= start {
-		l.mu.Lock()
-		l.changes++
-		l.mu.Unlock()
 		if err := l.removeFirst(); err != nil {
 			return l.fail(err)
 		}
@@ -117,10 +116,6 @@ func (l *store) truncate(i int, to model.Offset) error {
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	l.changes++
-	l.marks.reset()
-	l.mu.Unlock()
 	if i == 0 && (pos == 0 || next <= l.start) {
 		return l.restart(min(to, l.start))
 	}
@@ -128,6 +123,8 @@ func (l *store) truncate(i int, to model.Offset) error {
 		return err
 	}
 	l.mu.Lock()
+	l.changes++
+	l.marks.reset()
 	s.cuts++
 	s.size, s.next, s.flushed = pos, next, min(s.flushed, pos)
 	s.sealed, s.synced = false, false
@@ -182,6 +179,8 @@ func (l *store) restart(base model.Offset) error {
 	}
 	first := l.segments[0]
 	l.mu.Lock()
+	l.changes++
+	l.marks.reset()
 	first.cuts++
 	first.size, first.next, first.flushed = 0, first.base, 0
 	first.sealed, first.synced = false, false

@@ -145,7 +145,12 @@ func (l *store) load(opts *Options) error {
 			continue
 		}
 		if i == n-1 {
-			if err := s.loadActive(); err != nil {
+			err := s.loadActive()
+			s.closeFiles() // most partitions are idle after a start
+			if err != nil && !isDamage(err) {
+				return err
+			}
+			if err != nil {
 				l.warn("the last segment of a log that was closed is damaged: recovering it",
 					slog.String("file", s.path(logSuffix)), slog.Any("cause", err))
 				if err := l.recover(i, opts); err != nil {
@@ -164,6 +169,16 @@ func (l *store) load(opts *Options) error {
 		}
 	}
 	return nil
+}
+
+// isDamage tells damaged files, which recovery mends, from files that cannot be read now.
+func isDamage(err error) bool {
+	for _, kind := range []error{errIndex, record.ErrShort, record.ErrMagic, record.ErrCRC, record.ErrCorrupt, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // loadActive finds the end of a segment that was closed in order: from the last index entry on it goes

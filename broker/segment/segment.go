@@ -89,6 +89,13 @@ func (s *segment) closeLog(gone bool) {
 	}
 }
 
+// closeFiles gives up the files that are not in use; they are opened again when needed.
+func (s *segment) closeFiles() {
+	s.closeLog(false)
+	s.offsets.close()
+	s.times.close()
+}
+
 // discard gives up all files of a segment that leaves the log.
 func (s *segment) discard() {
 	s.closeLog(true)

@@ -263,13 +263,14 @@ func (l *store) Flush() error {
 		if err == nil && dirty {
 			err = l.syncLog(s, size, cuts)
 		}
+		complete := true
 		if err == nil {
-			err = l.syncSealed(s)
+			complete, err = l.syncSealed(s)
 		}
 		if err != nil {
 			return err
 		}
-		done = s == last
+		done = complete && s == last
 	}
 	l.mu.Lock()
 	dirty := l.dirty
@@ -283,14 +284,12 @@ func (l *store) Flush() error {
 // syncLog makes the first size bytes of s durable.
 func (l *store) syncLog(s *segment, size int64, cuts int) error {
 	f, err := s.acquire()
-	if errors.Is(err, ErrOffsetOutOfRange) {
-		return nil // trimmed or truncated meanwhile: nothing to keep
-	}
 	if err == nil {
 		err = f.Sync()
 		_ = f.Release()
 	}
-	if err != nil {
+	// A segment that was trimmed or truncated away meanwhile has nothing to keep.
+	if err != nil && !errors.Is(err, ErrOffsetOutOfRange) {
 		return l.fail(fmt.Errorf("sync %s: %w", s.path(logSuffix), err))
 	}
 	l.mu.Lock()
@@ -301,16 +300,17 @@ func (l *store) syncLog(s *segment, size int64, cuts int) error {
 	return nil
 }
 
-// syncSealed makes the indexes of s durable, if it is sealed by now, and strikes it off Flush's list.
-func (l *store) syncSealed(s *segment) error {
+// syncSealed makes the indexes of s durable, if it is sealed by now, and strikes it off Flush's list. complete is false when s grew
+// before it was sealed: its .log is to be synced once more.
+func (l *store) syncSealed(s *segment) (complete bool, err error) {
 	l.mu.Lock()
-	sealed := s.sealed
+	sealed, rest := s.sealed, s.flushed < s.size
 	l.mu.Unlock()
-	if !sealed {
-		return nil
+	if !sealed || rest {
+		return !sealed, nil
 	}
 	if err := l.syncIndexes(s); err != nil {
-		return err
+		return false, err
 	}
 	s.offsets.close()
 	s.times.close()
@@ -318,7 +318,7 @@ func (l *store) syncSealed(s *segment) error {
 	defer l.mu.Unlock()
 	s.synced = true
 	l.forgetUnsynced(s)
-	return nil
+	return true, nil
 }
 
 // forgetUnsynced strikes s off Flush's list. The caller holds mu.
