@@ -1,4 +1,4 @@
-// Package cli is the `highwater` command: it reads flags and the environment, which nothing below it does, and hands over to the
+// Package cli is the `highwater` command: it reads flags, which nothing below it does, and hands over to the
 // broker, the benchmarks and the workbook.
 //
 // Exit codes: 0 done; 1 it failed, or a dumped file is damaged; 2 the command line, the configuration or a file could not be read.
@@ -21,14 +21,13 @@ import (
 // Host is what the command sees of the world.
 type Host struct {
 	Stdout, Stderr io.Writer
-	Getenv         func(string) string
 	// Stopped gives a context that ends when the process is asked to stop.
 	Stopped func() (ctx context.Context, release func())
 }
 
 // System is the process's own Host: SIGINT and SIGTERM stop it.
 func System() Host {
-	return Host{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Stopped: func() (context.Context, func()) {
+	return Host{Stdout: os.Stdout, Stderr: os.Stderr, Stopped: func() (context.Context, func()) {
 		ctx, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		return ctx, release
 	}}

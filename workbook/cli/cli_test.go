@@ -35,7 +35,7 @@ func (o *output) String() string {
 // command runs the command line until it ends.
 func command(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, errs output
-	code = Run(args, Host{Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "" },
+	code = Run(args, Host{Stdout: &out, Stderr: &errs,
 		Stopped: func() (context.Context, func()) { return ctx, func() {} }})
 	return code, out.String(), errs.String()
 }
@@ -66,7 +66,7 @@ func serving(t *testing.T, dir string) (errs *output, stop func() int) {
 	go func() {
 		ended <- Run([]string{"serve", "--override", "log.dirs=" + dir, "--override", "listeners=PLAINTEXT://127.0.0.1:0",
 			"--override", "highwater.admin.listener=127.0.0.1:0"}, Host{Stdout: &output{}, Stderr: errs,
-			Getenv: func(string) string { return "100" }, Stopped: func() (context.Context, func()) { return ctx, func() {} }})
+			Stopped: func() (context.Context, func()) { return ctx, func() {} }})
 	}()
 	require.Eventually(t, func() bool { return strings.Contains(errs.String(), "msg=ready") }, 10*time.Second, time.Millisecond, "%s", errs)
 	return errs, func() int { cancel(); return <-ended }
