@@ -103,9 +103,6 @@ func (s *session) appendAll(p *produceState) (waiting int) {
 // appendOne checks what only the API can and appends the batch. r.partition is set when the answer must wait.
 func (s *session) appendOne(p *produceState, t *wire.Topic, records []byte, r *produceResult) error {
 	q := &p.req
-	if q.Acks < -1 || q.Acks > 1 {
-		return kerr.InvalidRequiredAcks
-	}
 	partition, err := s.partition(q.Version >= firstByID, t.Name, t.ID, r.Index)
 	if err != nil {
 		return err
@@ -121,9 +118,14 @@ func (s *session) appendOne(p *produceState, t *wire.Topic, records []byte, r *p
 			return errNotEnrolled
 		}
 	}
+	if q.Acks < -1 || q.Acks > 1 {
+		return kerr.InvalidRequiredAcks
+	}
 	done, err := partition.Append(records, q.Acks, model.NoLeaderEpoch)
 	if err != nil {
-		r.RecordErrors = recordErrors(done.RecordErrors)
+		if len(done.RecordErrors) > 0 {
+			r.RecordErrors, r.LogStart = recordErrors(done.RecordErrors), done.LogStart
+		}
 		return err
 	}
 	s.api.counters.producedBytes.Add(int64(len(records)))

@@ -77,6 +77,8 @@ func TestProduceRefusals(t *testing.T) {
 	}{
 		{"acks 2", "t", id, 2, 0, batch("x"), 9, kerr.InvalidRequiredAcks},
 		{"acks -2", "t", id, -2, 0, batch("x"), 13, kerr.InvalidRequiredAcks},
+		{"acks 2 for no such partition", "t", id, 2, 1, batch("x"), 9, kerr.UnknownTopicOrPartition},
+		{"acks 2 without records", "t", id, 2, 0, nil, 9, kerr.InvalidRecord},
 		{"no such topic", "nope", id, 1, 0, batch("x"), 9, kerr.UnknownTopicOrPartition},
 		{"no such partition", "t", id, 1, 1, batch("x"), 9, kerr.UnknownTopicOrPartition},
 		{"negative partition", "t", id, 1, -1, batch("x"), 9, kerr.UnknownTopicOrPartition},
@@ -99,7 +101,11 @@ func TestProduceRefusals(t *testing.T) {
 			p := a.Topics[0].Partitions[0]
 			require.Equal(t, c.want.Code, p.ErrorCode, "%v", p.ErrorMessage)
 			require.Equal(t, int64(-1), p.BaseOffset)
-			require.Equal(t, int64(-1), p.LogStartOffset)
+			if len(p.ErrorRecords) == 0 {
+				require.Equal(t, int64(-1), p.LogStartOffset)
+			} else {
+				require.Zero(t, p.LogStartOffset, "Kafka tells the log start offset beside refused records")
+			}
 			if c.version >= 8 {
 				require.NotEmpty(t, *p.ErrorMessage)
 			}

@@ -27,7 +27,7 @@ func (p *Partition) AppendAsLeader(batch record.Batch, leaderEpoch model.LeaderE
 	rules := appendRules(topic, model.TimestampMs(p.opts.Clock.Now().UnixMilli()))
 	found, err := record.Validate(batch, rules, &h)
 	if err != nil {
-		return Appended{RecordErrors: found.Errors}, batchError(err)
+		return Appended{RecordErrors: found.Errors, LogStart: p.StartOffset()}, batchError(err)
 	}
 	if h.Attributes.Transactional() {
 		return Appended{}, fmt.Errorf("%w: producer %d has no transaction here", kerr.InvalidTxnState, h.ProducerID)
