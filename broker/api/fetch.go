@@ -25,7 +25,8 @@ import (
 // The answer waits up to max.wait.ms for min.bytes. It goes out earlier when a partition fails or diverges, or when one
 // has filled its own maximum: more would never fit.
 //
-// Left out: preferred read replicas (there is one replica), the replica directory id (only KRaft's own quorum has one), throttling.
+// Left out: fetches of other brokers, which read above the high watermark: NOT_LEADER_OR_FOLLOWER, as for any broker that is
+// no replica of the partition; preferred read replicas (there is one replica), the replica directory id (only KRaft's own quorum has one), throttling.
 
 // fetchState is what a connection keeps for its fetch requests.
 type fetchState struct {
@@ -138,7 +139,7 @@ func (s *session) fetchContext(f *fetchState) *kerr.Error {
 
 func askOf(t *wire.Topic, p *wire.FetchPartition) fetchAsk {
 	return fetchAsk{fetchKey: fetchKey{id: t.ID, topic: t.Name, index: p.Index}, offset: p.FetchOffset, maxBytes: p.MaxBytes,
-		currentEpoch: p.CurrentLeaderEpoch, lastEpoch: p.LastFetchedEpoch}
+		currentEpoch: max(p.CurrentLeaderEpoch, model.NoLeaderEpoch), lastEpoch: p.LastFetchedEpoch}
 }
 
 func (s *session) nowMs() int64 { return s.api.Clock.Now().UnixMilli() }
@@ -149,7 +150,11 @@ func (s *session) resolve(f *fetchState) {
 	for i := range f.items {
 		it := &f.items[i]
 		var err error
-		if it.partition, err = s.partition(byID, it.topic, it.id, it.index); err != nil {
+		it.partition, err = s.partition(byID, it.topic, it.id, it.index)
+		if err == nil && f.req.ReplicaID >= 0 {
+			err = kerr.NotLeaderForPartition
+		}
+		if err != nil {
 			it.partition = nil
 			it.answer = failedFetch(codeOf(err))
 		}

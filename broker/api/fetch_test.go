@@ -76,6 +76,8 @@ func TestFetchErrors(t *testing.T) {
 		{"above the end", 18, func(q *kmsg.FetchRequest) { q.Topics[0].Partitions[0].FetchOffset = 2 }, kerr.OffsetOutOfRange},
 		{"below zero", 18, func(q *kmsg.FetchRequest) { q.Topics[0].Partitions[0].FetchOffset = -1 }, kerr.OffsetOutOfRange},
 		{"unknown epoch", 18, func(q *kmsg.FetchRequest) { q.Topics[0].Partitions[0].CurrentLeaderEpoch = 9 }, kerr.UnknownLeaderEpoch},
+		{"another broker", 14, func(q *kmsg.FetchRequest) { q.ReplicaID = 2 }, kerr.NotLeaderForPartition},
+		{"another broker, by its state", 18, func(q *kmsg.FetchRequest) { q.ReplicaState.ID = 0 }, kerr.NotLeaderForPartition},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			q := fetchRequest("t", id, 0)
@@ -87,6 +89,18 @@ func TestFetchErrors(t *testing.T) {
 			require.Empty(t, p.RecordBatches)
 		})
 	}
+}
+
+// Apache Kafka takes any negative epoch for an unknown one.
+func TestFetchOfNegativeEpoch(t *testing.T) {
+	s := memory(t)
+	id := s.create("t", 1)
+	s.produce("t", "a")
+	q := fetchRequest("t", id, 0)
+	q.Topics[0].Partitions[0].CurrentLeaderEpoch = -2
+	p := only(t, call[*kmsg.FetchResponse](s, q, 18))
+	require.Zero(t, p.ErrorCode)
+	require.NotEmpty(t, p.RecordBatches)
 }
 
 func TestFetchLimits(t *testing.T) {
