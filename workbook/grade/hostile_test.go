@@ -91,7 +91,7 @@ func TestHostileSubmissions(t *testing.T) {
 			}
 			o := options(root, chapter, tiny.Submission(t, files))
 			if h.limited {
-				o.Limits.Time = 4 * time.Second
+				o.Limits.Time = 3 * time.Second
 			}
 			results, err := Run(t.Context(), o)
 			require.NoError(t, err)

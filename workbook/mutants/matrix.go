@@ -24,14 +24,24 @@ func WriteMatrix(w io.Writer, chapters []*manifest.Chapter, kills []Kill) error 
 				}
 				total++
 				killers := strings.Join(k.KilledBy, ", ")
-				if k.How == lab.Pass {
+				switch {
+				case k.Defect != "":
+					killers = "**cannot be tried**"
+				case k.How == lab.Pass:
 					killers = "**survives**"
+				case killers == "":
+					killers = "the program does not start"
 				}
-				fmt.Fprintf(&b, "| %s | %s | %s |\n", k.Mutant, k.Misconception, killers)
+				fmt.Fprintf(&b, "| %s | %s | %s |\n", k.Mutant, cell(k.Misconception), killers)
 			}
 		}
 	}
 	fmt.Fprintf(&b, "\n%d mutants.\n", total)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// cell keeps text inside of its cell of a Markdown table.
+func cell(text string) string {
+	return strings.NewReplacer("|", "\\|", "\n", " ").Replace(strings.TrimSpace(text))
 }

@@ -11,9 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -36,36 +34,32 @@ type Kill struct {
 	Exercise      string
 	Mutant        string
 	Misconception string
-	KilledBy      []string // tests that did not pass; with Mutant empty they are a defect
+	KilledBy      []string // tests that did not pass, or during which the process ended; with Mutant empty they are a defect
 	How           lab.State
+	Defect        string // why there is nothing to try: the text to find is not there once, or the mutant does not compile
 }
 
-// Run returns one Kill for each mutant and one for each exercise's unchanged solution. The error joins all that is wrong: a mutant
-// that survives or does not compile, a solution that fails, a test that kills nothing.
-func Run(ctx context.Context, o Options) ([]Kill, error) {
+// Run returns one Kill for each mutant and one for each exercise's unchanged solution, in the manifests' order. The error joins all
+// that is wrong: a mutant that survives or does not compile, a solution that fails, a test that kills nothing.
+func Run(ctx context.Context, o Options) (_ []Kill, err error) {
 	dir, err := os.MkdirTemp("", "highwater-mutants-")
 	if err != nil {
 		return nil, fmt.Errorf("mutants: %w", err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	var (
-		mu    sync.Mutex
-		kills []Kill
-	)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	var kills []*Kill
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, o.Jobs))
 	for _, c := range o.Chapters {
 		for i := range c.Exercises {
 			e := &c.Exercises[i]
 			for _, m := range append([]manifest.Mutant{{}}, e.Mutants...) {
+				kill := &Kill{Exercise: e.ID, Mutant: m.ID, Misconception: m.Misconception}
+				kills = append(kills, kill)
 				group.Go(func() error {
-					kill, err := o.one(ctx, dir, c, e, m)
-					if err != nil {
+					if err := o.one(ctx, dir, c, e, m, kill); err != nil {
 						return fmt.Errorf("mutants: exercise %s, mutant %q: %w", e.ID, m.ID, err)
 					}
-					mu.Lock()
-					defer mu.Unlock()
-					kills = append(kills, kill)
 					return nil
 				})
 			}
@@ -74,40 +68,47 @@ func Run(ctx context.Context, o Options) ([]Kill, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(kills, func(a, b Kill) int {
-		return strings.Compare(a.Exercise+"/"+a.Mutant, b.Exercise+"/"+b.Mutant)
-	})
-	return kills, judge(o.Chapters, kills)
+	var all []Kill
+	for _, k := range kills {
+		all = append(all, *k)
+	}
+	return all, judge(o.Chapters, all)
 }
 
 // one builds and tries a single mutant.
-func (o Options) one(ctx context.Context, dir string, c *manifest.Chapter, e *manifest.Exercise, m manifest.Mutant) (Kill, error) {
-	kill := Kill{Exercise: e.ID, Mutant: m.ID, Misconception: m.Misconception}
+func (o Options) one(ctx context.Context, dir string, c *manifest.Chapter, e *manifest.Exercise, m manifest.Mutant, kill *Kill) error {
 	work, err := os.MkdirTemp(dir, "mutant-")
 	if err != nil {
-		return kill, err
+		return err
 	}
-	defer os.RemoveAll(work) //nolint:errcheck // inside a temporary folder
+	defer os.RemoveAll(work) //nolint:errcheck // inside a temporary folder that is removed in the end
 	source := trial.Source{Root: o.Root, Chapter: c.Name, Replace: map[string]string{}}
 	if m.ID != "" {
 		name := filepath.Join("solutions", c.Name, e.File)
 		mutated, err := apply(filepath.Join(o.Root, name), m)
-		if err != nil {
-			return kill, err
+		if errors.Is(err, errNotOnce) {
+			kill.How, kill.Defect = lab.Build, err.Error()
+			return nil
+		} else if err != nil {
+			return err
 		}
 		stand := filepath.Join(work, e.File)
 		if err := os.WriteFile(stand, mutated, 0o600); err != nil {
-			return kill, err
+			return err
 		}
 		source.Replace[name] = stand
 	}
 	binary, err := trial.Build(ctx, source, work)
-	if err != nil {
-		return kill, err
+	var broken *trial.BuildError
+	if errors.As(err, &broken) {
+		kill.How, kill.Defect = lab.Build, broken.Error()
+		return nil
+	} else if err != nil {
+		return err
 	}
 	outcome, err := o.cached(ctx, binary, trial.Case{Impl: "solution", Exercise: e.ID, Seed: 1, Tests: e.Tests.All()})
 	if err != nil {
-		return kill, err
+		return err
 	}
 	kill.How = outcome.State
 	for _, v := range outcome.Verdicts {
@@ -115,17 +116,13 @@ func (o Options) one(ctx context.Context, dir string, c *manifest.Chapter, e *ma
 			kill.KilledBy = append(kill.KilledBy, v.Test)
 		}
 	}
-	// A mutant that hangs or crashes the process is killed by the first test that did not report.
-	if outcome.State != lab.Pass && len(kill.KilledBy) == 0 {
-		for _, name := range e.Tests.All() {
-			if !slices.ContainsFunc(outcome.Verdicts, func(v lab.Verdict) bool { return v.Test == name }) {
-				kill.KilledBy = append(kill.KilledBy, name)
-				break
-			}
-		}
+	if outcome.State != lab.Pass && outcome.Running != "" { // it hung or ended the process there
+		kill.KilledBy = append(kill.KilledBy, outcome.Running)
 	}
-	return kill, nil
+	return nil
 }
+
+var errNotOnce = errors.New("the text to find does not stand there exactly once")
 
 // apply makes the mutant's one change. The text to find stands exactly once.
 func apply(file string, m manifest.Mutant) ([]byte, error) {
@@ -134,7 +131,7 @@ func apply(file string, m manifest.Mutant) ([]byte, error) {
 		return nil, err
 	}
 	if n := strings.Count(string(content), m.Find); n != 1 {
-		return nil, fmt.Errorf("%q stands %d times in %s, want once", m.Find, n, filepath.Base(file))
+		return nil, fmt.Errorf("%w: %q stands %d times in %s", errNotOnce, m.Find, n, filepath.Base(file))
 	}
 	return []byte(strings.Replace(string(content), m.Find, m.Replace, 1)), nil
 }
@@ -177,6 +174,10 @@ func judge(chapters []*manifest.Chapter, kills []Kill) error {
 	killers := map[string]bool{}
 	for _, k := range kills {
 		switch {
+		case k.Defect != "" && k.Mutant == "":
+			errs = append(errs, fmt.Errorf("mutants: the solution to %s: %s", k.Exercise, k.Defect))
+		case k.Defect != "":
+			errs = append(errs, fmt.Errorf("mutants: exercise %s: mutant %s: %s", k.Exercise, k.Mutant, k.Defect))
 		case k.Mutant == "" && k.How != lab.Pass:
 			errs = append(errs, fmt.Errorf("mutants: the solution to %s does not pass: %s by %v", k.Exercise, k.How, k.KilledBy))
 		case k.Mutant != "" && k.How == lab.Pass:
