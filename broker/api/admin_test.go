@@ -183,7 +183,10 @@ func TestDescribeLogDirs(t *testing.T) {
 		}
 		q.Topics = nil
 		a = call[*kmsg.DescribeLogDirsResponse](s, q, version)
-		require.Len(t, a.Dirs[0].Topics, 2, "the metadata log and t")
-		require.Len(t, a.Dirs[0].Topics[1].Partitions, 2)
+		require.Len(t, a.Dirs[0].Topics, 1, "without the metadata log")
+		require.Len(t, a.Dirs[0].Topics[0].Partitions, 2)
+		q.Topics = append(q.Topics, kmsg.DescribeLogDirsRequestTopic{Topic: "__cluster_metadata", Partitions: []int32{0}})
+		a = call[*kmsg.DescribeLogDirsResponse](s, q, version)
+		require.Empty(t, a.Dirs[0].Topics)
 	}
 }

@@ -12,20 +12,15 @@ import (
 )
 
 // DescribeLogDirs, versions 1 to 5 (KIP-113, KIP-827, KIP-1066): each log dir with the capacity and free space of its volume and the sizes
-// of the partitions asked for; null asks for all. The metadata log is listed with its dir, as Apache Kafka does. An offline dir is
-// KAFKA_STORAGE_ERROR.
+// of the partitions asked for; null asks for all. An offline dir is KAFKA_STORAGE_ERROR.
+// The metadata log is not listed, asked for by name or not, as in Apache Kafka.
 //
 // Left out: future replicas (moves between dirs) and cordoned dirs do not exist here. The offset lag of a single replica is 0.
 
 func (s *session) describeLogDirs(q *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
 	answer := kmsg.NewPtrDescribeLogDirsResponse()
-	metadataDir := s.api.Logs.MetadataDir()
 	for _, dir := range s.api.Logs.Dirs() {
-		logs := dir.Logs
-		if dir.Path == metadataDir && s.api.Quorum.Log() != nil {
-			logs = append(slices.Clone(logs), s.api.Quorum.Log())
-		}
-		answer.Dirs = append(answer.Dirs, describeDir(dir, logs, wanted(q)))
+		answer.Dirs = append(answer.Dirs, describeDir(dir, wanted(q)))
 	}
 	return answer
 }
@@ -42,18 +37,18 @@ func wanted(q *kmsg.DescribeLogDirsRequest) func(topic string, index int32) bool
 	}
 }
 
-func describeDir(dir logmgr.Dir, logs []*commitlog.Partition, want func(string, int32) bool) kmsg.DescribeLogDirsResponseDir {
+func describeDir(dir logmgr.Dir, want func(string, int32) bool) kmsg.DescribeLogDirsResponseDir {
 	d := kmsg.NewDescribeLogDirsResponseDir()
 	d.Dir, d.TotalBytes, d.UsableBytes = dir.Path, dir.Total, dir.Free
 	if dir.Err != nil {
 		d.ErrorCode = kerr.KafkaStorageError.Code
 		return d
 	}
-	slices.SortFunc(logs, func(a, b *commitlog.Partition) int {
+	slices.SortFunc(dir.Logs, func(a, b *commitlog.Partition) int {
 		x, y := a.TopicPartition(), b.TopicPartition()
 		return cmp.Or(cmp.Compare(x.Topic, y.Topic), cmp.Compare(x.Partition, y.Partition))
 	})
-	for _, log := range logs {
+	for _, log := range dir.Logs {
 		tp := log.TopicPartition()
 		if !want(tp.Topic, tp.Partition) {
 			continue
