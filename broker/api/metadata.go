@@ -81,7 +81,7 @@ func refuseMetadata(q *kmsg.MetadataRequest) []kmsg.MetadataResponseTopic {
 	for _, t := range q.Topics {
 		refused := kmsg.NewMetadataResponseTopic()
 		refused.ErrorCode = kerr.InvalidRequest.Code
-		refused.Topic = t.Topic
+		refused.Topic, refused.TopicID = t.Topic, t.TopicID
 		if t.Topic == nil {
 			refused.Topic = kmsg.StringPtr("")
 		}

@@ -111,7 +111,9 @@ func TestMetadataByID(t *testing.T) {
 	for version := int16(10); version <= 11; version++ {
 		q := metadataRequest("a")
 		q.Topics[0].TopicID = id
-		require.Equal(t, kerr.InvalidRequest.Code, call[*kmsg.MetadataResponse](s, q, version).Topics[0].ErrorCode)
+		refused := call[*kmsg.MetadataResponse](s, q, version).Topics[0]
+		require.Equal(t, kerr.InvalidRequest.Code, refused.ErrorCode)
+		require.Equal(t, [16]byte(id), refused.TopicID, "told back, as Kafka does")
 	}
 }
 
