@@ -88,7 +88,7 @@ func (g *chapter) collect() error {
 
 // read reads a learner's file and looks at it.
 func (g *chapter) read(root *os.Root, file string, start []byte) ([]byte, *fault) {
-	content, err := readRegular(root, filepath.Join(g.Name, file))
+	content, err := ReadFile(root, filepath.Join(g.Name, file))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &fault{lab.NoStart, "the submission has no file " + filepath.Join(g.Name, file)}
@@ -110,8 +110,8 @@ func (g *chapter) read(root *os.Root, file string, start []byte) ([]byte, *fault
 // maxFile bounds a submitted file, in bytes.
 const maxFile = 1 << 20
 
-// readRegular reads a plain file of sensible size: no link out of the submission, no device.
-func readRegular(root *os.Root, name string) ([]byte, error) {
+// ReadFile reads a plain file of sensible size: no link out of the submission, no device.
+func ReadFile(root *os.Root, name string) ([]byte, error) {
 	info, err := root.Lstat(name)
 	if err != nil {
 		return nil, err

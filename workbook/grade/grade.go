@@ -42,6 +42,16 @@ type Result struct {
 	Took     time.Duration `json:"took_ns"`
 }
 
+// Passed counts the tests that passed.
+func (r Result) Passed() (n int) {
+	for _, v := range r.Tests {
+		if v.State == lab.Pass {
+			n++
+		}
+	}
+	return n
+}
+
 // Run grades and returns a result for every exercise asked for, in order. The error says that grading itself could not be done.
 func Run(ctx context.Context, o Options) ([]Result, error) {
 	var results []Result

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/olekukonko/tablewriter"
 
@@ -52,14 +53,8 @@ func WriteTable(w io.Writer, results []Result) error {
 	table := tablewriter.NewWriter(w)
 	table.Header("exercise", "title", "state", "points", "tests", "time")
 	for _, r := range results {
-		passed := 0
-		for _, v := range r.Tests {
-			if v.State == lab.Pass {
-				passed++
-			}
-		}
 		if err := table.Append(r.Exercise, r.Title, string(r.State), fmt.Sprintf("%d of %d", r.Points, r.Of),
-			fmt.Sprintf("%d of %d", passed, len(r.Tests)), r.Took.Round(10*time.Millisecond).String()); err != nil {
+			fmt.Sprintf("%d of %d", r.Passed(), len(r.Tests)), r.Took.Round(10*time.Millisecond).String()); err != nil {
 			return err
 		}
 	}
@@ -72,11 +67,21 @@ func WriteTable(w io.Writer, results []Result) error {
 		if r.State == lab.Pass || r.State == lab.NoStart {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "\n%s %s: %s\n", r.Exercise, r.State, firstLines(r.Message, 12)); err != nil {
+		if _, err := fmt.Fprintf(w, "\n%s %s: %s\n", r.Exercise, r.State, Printable(firstLines(r.Message, 12))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Printable replaces what a terminal would obey rather than show: a learner's program may print anything.
+func Printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
 }
 
 func firstLines(text string, n int) string {
