@@ -80,8 +80,8 @@ func (l *store) read(from, limit model.Offset, maxBytes int) (r vfs.Region, agai
 		switch {
 		case err == nil:
 			return r, false, nil
-		case errors.Is(err, io.EOF) && !v.active:
-			from = max(from, v.next) // a gap at the segment's end: the next one has the batch
+		case errors.Is(err, io.EOF) && from < v.next && !v.active:
+			from = v.next // a gap at the segment's end: the next one has the batch
 		case errors.Is(err, io.EOF):
 			return vfs.Region{}, false, nil
 		case l.changedSince(v.changes):

@@ -23,6 +23,9 @@ func (l *store) recover(i int, opts *Options) error {
 			return l.removeFrom(i)
 		}
 	}
+	if i > 0 {
+		l.segments[i-1].next = s.base
+	}
 	if err := errors.Join(s.offsets.reset(), s.times.reset()); err != nil {
 		return err
 	}
@@ -108,7 +111,7 @@ func (s *segment) checkBatch(h *record.Header, b record.Batch) error {
 		return fmt.Errorf("%w: computed %08x, header says %08x", record.ErrCRC, b.CRC(), h.CRC)
 	case h.BaseOffset < s.next:
 		return fmt.Errorf("%w: base offset %d after offset %d", record.ErrCorrupt, h.BaseOffset, s.next-1)
-	case h.LastOffset()-s.base > math.MaxInt32:
+	case h.NextOffset() <= h.BaseOffset || h.LastOffset()-s.base > math.MaxInt32:
 		return fmt.Errorf("%w: offset %d is too far from the segment's base offset %d", record.ErrCorrupt, h.LastOffset(), s.base)
 	}
 	return nil

@@ -350,8 +350,8 @@ func (l *store) Append(batch record.Batch) error {
 	if err := record.ReadHeader(batch, h); err != nil {
 		return err
 	}
-	if h.Size() != len(batch) {
-		return fmt.Errorf("%w: header says %d bytes, batch has %d", record.ErrCorrupt, h.Size(), len(batch))
+	if h.Size() != len(batch) || h.NextOffset() <= h.BaseOffset {
+		return fmt.Errorf("%w: header says %d bytes, batch has %d; offsets %d to %d", record.ErrCorrupt, h.Size(), len(batch), h.BaseOffset, h.LastOffset())
 	}
 	l.mu.Lock()
 	err, limits, s := l.usable(), l.limits, l.active()

@@ -220,6 +220,9 @@ func ReadAll(t TB, l segment.Log) []record.Batch {
 			out = append(out, whole)
 			from, b = h.NextOffset(), b[h.Size():]
 		}
+		if segments := l.Segments(); r.Len == 0 && segments[len(segments)-1].Bytes == 0 {
+			return out // a compacted log: the last segment is empty, and before it offsets are missing
+		}
 		if len(out) == first {
 			t.Fatalf("Read(from=%d, limit=%d) serves no whole batch: %s", from, end, Describe(b))
 		}
