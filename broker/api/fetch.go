@@ -23,7 +23,7 @@ import (
 // returned range; read_uncommitted lists none.
 //
 // The answer waits up to max.wait.ms for min.bytes. It goes out earlier when a partition fails or diverges, or when one
-// has filled its own maximum: more would never fit.
+// has filled its own maximum or comes to a segment's end: more would never fit.
 //
 // Left out: fetches of other brokers, which read above the high watermark: NOT_LEADER_OR_FOLLOWER, as for any broker that is
 // no replica of the partition; preferred read replicas (there is one replica), the replica directory id (only KRaft's own quorum has one), throttling.
@@ -43,7 +43,7 @@ type fetchState struct {
 
 	session *fetchSession // of an incremental fetch
 	bytes   int           // of records in the regions of items
-	ready   bool          // an error, a divergence or a filled partition: the answer must not wait
+	ready   bool          // an error, a divergence, a filled partition or the end of a sealed segment: the answer must not wait
 }
 
 // fetchItem is one partition of the fetch in work.
@@ -186,7 +186,7 @@ func (s *session) readAll(f *fetchState) {
 			minOne = false
 			budget = max(budget-n, 0)
 			f.bytes += n
-			f.ready = f.ready || n >= limit
+			f.ready = f.ready || n >= limit || f.found.Sealed
 		}
 		f.ready = f.ready || it.answer.errorCode != 0 || it.answer.diverging
 	}

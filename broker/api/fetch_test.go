@@ -212,6 +212,22 @@ func TestLongPoll(t *testing.T) {
 		a := call[*kmsg.FetchResponse](s, q, 18)
 		require.NotEmpty(t, only(t, a).RecordBatches)
 	})
+	t.Run("a segment's end", func(t *testing.T) {
+		small := s.create("small", 1, "internal.segment.bytes", "100")
+		for _, v := range []string{"a", "b", "c"} { // a batch a segment
+			s.produce("small", v)
+		}
+		q := fetchRequest("small", small, 0)
+		q.MaxWaitMillis, q.MinBytes = 30_000, 1<<19
+		answers, _ := poll(s, q, 18)
+		select {
+		case a := <-answers:
+			got, _ := values(t, only(t, a).RecordBatches)
+			require.Equal(t, []string{"a"}, got)
+		case <-time.After(10 * time.Second):
+			require.Fail(t, "it waits for bytes that the region can never have")
+		}
+	})
 	t.Run("cancel", func(t *testing.T) {
 		q := fetchRequest("t", id, 3)
 		q.MaxWaitMillis = 30_000

@@ -131,7 +131,7 @@ func (p *Partition) append(batch record.Batch, marker *record.EndTxnMarker) erro
 	if !completed || !txn.Aborted {
 		return nil
 	}
-	if err := p.txns.Append(p.activeBase, aborted(txn)); err != nil {
+	if err := p.txns.Append(model.Offset(p.activeBase.Load()), aborted(txn)); err != nil {
 		// The marker is in the log and its index entry is not: only recovery can bring them together.
 		return p.fail(err)
 	}

@@ -80,7 +80,7 @@ func (p *Partition) Truncate(to model.Offset) error {
 	p.epochs.TruncateEnd(end)
 	p.epochs.TruncateStart(start)
 	segments := p.log.Segments()
-	p.activeBase = segments[len(segments)-1].BaseOffset
+	p.activeBase.Store(int64(segments[len(segments)-1].BaseOffset))
 	p.stateMu.Lock()
 	p.tableEnd = end
 	p.tieSnapshots(segments)

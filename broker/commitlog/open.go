@@ -137,7 +137,7 @@ func (p *Partition) recovered() error {
 	for i, s := range infos {
 		bases[i] = s.BaseOffset
 	}
-	p.activeBase = bases[len(bases)-1]
+	p.activeBase.Store(int64(bases[len(bases)-1]))
 	if err := p.dropSnapshotsAbove(end); err != nil {
 		return err
 	}
@@ -279,7 +279,7 @@ func (o observer) Rolled(base model.Offset) {
 	if p.replay != nil {
 		return
 	}
-	p.activeBase = base
+	p.activeBase.Store(int64(base))
 	p.stateMu.Lock()
 	defer p.stateMu.Unlock()
 	p.tableEnd = max(p.tableEnd, base)

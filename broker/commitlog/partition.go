@@ -71,8 +71,8 @@ type Partition struct {
 	mu     sync.Mutex // orders changes to the log
 	header record.Header
 	closed bool
-	// activeBase is where the active segment begins.
-	activeBase model.Offset
+	// activeBase is where the active segment begins; written under mu.
+	activeBase atomic.Int64
 
 	// stateMu guards the table and the snapshots' list.
 	stateMu  sync.Mutex

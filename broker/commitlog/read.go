@@ -23,6 +23,10 @@ func (p *Partition) Read(from, limit model.Offset, maxBytes int) (vfs.Region, er
 	return r, nil
 }
 
+// Sealed reports whether offset from lies in a segment that takes no more batches: a Read from there that ends below its
+// limit and its maximum will not be longer later.
+func (p *Partition) Sealed(from model.Offset) bool { return from < model.Offset(p.activeBase.Load()) }
+
 func readError(err error) error {
 	if errors.Is(err, segment.ErrOffsetOutOfRange) {
 		return fmt.Errorf("%w: %w", kerr.OffsetOutOfRange, err)

@@ -25,6 +25,7 @@ type ReadRequest struct {
 // ReadResult is filled by Read. It is reused: Aborted keeps its memory.
 type ReadResult struct {
 	Region        vfs.Region // the caller releases it
+	Sealed        bool       // Region ends with its segment: waiting will not make it longer
 	HighWatermark model.Offset
 	LastStable    model.Offset
 	LogStart      model.Offset
@@ -105,7 +106,7 @@ func (p *Partition) region(log *commitlog.Partition, q *ReadRequest, limit model
 		region.Release()
 		return nil
 	}
-	res.Region = region
+	res.Region, res.Sealed = region, region.Len > 0 && log.Sealed(q.From)
 	return nil
 }
 
