@@ -83,7 +83,10 @@ func bootstrap(t *testing.T) string {
 		if shared.addr = os.Getenv("HIGHWATER_BOOTSTRAP"); shared.addr != "" {
 			return
 		}
-		shared.broker, shared.err = start(context.Background(), targetName(), peer.Options{Dir: filepath.Join(workDir, "shared")})
+		shared.broker, shared.err = start(context.Background(), targetName(), peer.Options{
+			Dir:        filepath.Join(workDir, "shared"),
+			Properties: map[string]string{"log.retention.ms": "-1"}, // samples have timestamps of years ago
+		})
 		if shared.err == nil {
 			shared.addr = shared.broker.Addr
 		}
