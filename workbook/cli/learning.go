@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -87,7 +88,7 @@ func diffCommand(host Host) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		cmd := exec.Command("git", "diff", "--no-index", "--", w.exerciseFile(c, e), filepath.Join("solutions", c.Name, e.File))
+		cmd := exec.Command("git", "--no-pager", "diff", "--no-color", "--no-index", "--", w.exerciseFile(c, e), filepath.Join("solutions", c.Name, e.File))
 		cmd.Dir, cmd.Stdout, cmd.Stderr = w.root, host.Stdout, host.Stderr
 		var exit *exec.ExitError
 		if err := cmd.Run(); errors.As(err, &exit) && exit.ExitCode() == 1 {
@@ -100,7 +101,7 @@ func diffCommand(host Host) *cobra.Command {
 }
 
 func resetCommand(host Host) *cobra.Command {
-	return onExercise("reset", "Put the exercise's file back to its start; your version is kept beside it as FILE.mine", func(w *workbench, id string) error {
+	return onExercise("reset", "Put the exercise's file back to its start; your version is kept beside it as FILE.mine, FILE.mine2 and so on", func(w *workbench, id string) error {
 		c, e, err := w.exercise(id)
 		if err != nil {
 			return err
@@ -110,27 +111,58 @@ func resetCommand(host Host) *cobra.Command {
 			return err
 		}
 		name := w.exerciseFile(c, e)
-		kept := filepath.Join(w.root, name+".mine")
-		if err := os.Rename(filepath.Join(w.root, name), kept); err != nil && !errors.Is(err, os.ErrNotExist) {
+		kept, err := keep(filepath.Join(w.root, name))
+		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(w.root, name), made[name], 0o644); err != nil {
+		if err := generate.Write(w.root, map[string][]byte{name: made[name]}, true); err != nil {
 			return err
 		}
 		w.progress.Ended(id, lab.NoStart)
-		fmt.Fprintf(host.Stdout, "%s is as it was made; what it held is in %s.mine\n", name, name)
+		fmt.Fprintf(host.Stdout, "%s is as it was made\n", name)
+		if kept != "" {
+			fmt.Fprintf(host.Stdout, "what it held is in %s\n", filepath.Join(filepath.Dir(name), kept))
+		}
 		return w.progress.Save(w.root)
 	})
 }
 
+// keep puts a learner's file aside under a name that is free, and returns the name: an earlier version is never lost. A file
+// that is not there, or holds nobody's work, is not kept.
+func keep(file string) (string, error) {
+	content, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) || err == nil && !generate.Edited(content) {
+		return "", nil
+	} else if err != nil {
+		return "", err
+	}
+	for n := 0; ; n++ {
+		kept := file + ".mine"
+		if n > 0 {
+			kept += strconv.Itoa(n + 1)
+		}
+		switch err := os.Link(file, kept); {
+		case errors.Is(err, os.ErrExist):
+			continue
+		case err != nil:
+			return "", err
+		}
+		return filepath.Base(kept), os.Remove(file)
+	}
+}
+
 func chapterCommand(host Host) *cobra.Command {
 	return &cobra.Command{
-		Use:                "chapter N [-- flags of the stage]",
+		Use:                "chapter N [flags of the stage]",
 		Short:              "Run a chapter's stage",
-		Example:            "  go run . chapter 1 -- --impl mine",
+		Long:               "Run a chapter's stage: chapters/NN-name, with the flags that follow. `chapter N --help` lists them.",
+		Example:            "  go run . chapter 1 --impl mine",
 		Args:               cobra.MinimumNArgs(1),
-		DisableFlagParsing: true,
-		RunE: func(_ *cobra.Command, args []string) error {
+		DisableFlagParsing: true, // they are the stage's
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] == "--help" || args[0] == "-h" {
+				return cmd.Help()
+			}
 			w, err := openWorkbench()
 			if err != nil {
 				return &exitError{2, err}
@@ -143,9 +175,9 @@ func chapterCommand(host Host) *cobra.Command {
 			if len(rest) > 0 && rest[0] == "--" {
 				rest = rest[1:]
 			}
-			cmd := exec.Command("go", append([]string{"run", "-tags", "mine", "./chapters/" + c.Name}, rest...)...)
-			cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = w.root, os.Stdin, host.Stdout, host.Stderr
-			if err := cmd.Run(); err != nil {
+			stage := exec.Command("go", append([]string{"run", "-tags", "mine", "./chapters/" + c.Name}, rest...)...)
+			stage.Dir, stage.Stdin, stage.Stdout, stage.Stderr = w.root, os.Stdin, host.Stdout, host.Stderr
+			if err := stage.Run(); err != nil {
 				return &exitError{1, err}
 			}
 			return nil
@@ -158,6 +190,9 @@ func where(host Host) error {
 	w, err := openWorkbench()
 	if err != nil {
 		return &exitError{2, err}
+	}
+	if len(w.chapters) == 0 {
+		return &exitError{2, errors.New("this checkout has no chapters")}
 	}
 	for _, c := range w.chapters {
 		fmt.Fprintf(host.Stdout, "%02d %s\n", c.Number, c.Title)

@@ -68,6 +68,15 @@ func (w *workbench) chapter(arg string) (*manifest.Chapter, error) {
 	return nil, fmt.Errorf("there is no chapter %q; chapters: %s", arg, w.names())
 }
 
+// chosen are the chapters that a command is for: the one named, or all.
+func (w *workbench) chosen(args []string) ([]*manifest.Chapter, error) {
+	if len(args) == 0 {
+		return w.chapters, nil
+	}
+	c, err := w.chapter(args[0])
+	return []*manifest.Chapter{c}, err
+}
+
 func (w *workbench) names() string {
 	var names []string
 	for _, c := range w.chapters {
@@ -108,41 +117,48 @@ func generateCommand(host Host) *cobra.Command {
 		Use:   "generate",
 		Short: "Make exercises/ from solutions/",
 		Long: `Make exercises/ from solutions/. A file that you edited is not overwritten without --force. With --check nothing is
-written, and files that differ from what would be made end the command with exit code 1.`,
+written, and files that differ from what would be made end the command with exit code 1. A chapter with an edited file is left as it
+is; the others are made.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			w, err := openWorkbench()
 			if err != nil {
 				return &exitError{2, err}
 			}
-			drifted := 0
-			for _, c := range w.chapters {
-				made, err := generate.Chapter(w.root, c)
-				if err != nil {
-					return &exitError{1, err}
-				}
-				if !check {
-					if err := generate.Write(w.root, made, force); err != nil {
-						return &exitError{1, err}
-					}
-					continue
-				}
-				names, err := generate.Drift(w.root, c, made)
-				if err != nil {
-					return &exitError{2, err}
-				}
-				for _, name := range names {
-					fmt.Fprintln(host.Stdout, "differs from its solution:", name)
-				}
-				drifted += len(names)
-			}
-			if drifted > 0 {
-				return &exitError{1, fmt.Errorf("%d files drifted: run `go run . generate`", drifted)}
-			}
-			return nil
+			return w.generate(host, force, check)
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "overwrite edited files")
 	cmd.Flags().BoolVar(&check, "check", false, "write nothing; report differences")
 	return cmd
+}
+
+// generate makes every chapter's exercises, or checks them. What stands in one chapter's way does not stop the others.
+func (w *workbench) generate(host Host, force, check bool) error {
+	var errs []error
+	drifted := 0
+	for _, c := range w.chapters {
+		made, err := generate.Chapter(w.root, c)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if !check {
+			errs = append(errs, generate.Write(w.root, made, force))
+			continue
+		}
+		names, err := generate.Drift(w.root, c, made)
+		errs = append(errs, err)
+		for _, name := range names {
+			fmt.Fprintln(host.Stdout, "differs from its solution:", name)
+		}
+		drifted += len(names)
+	}
+	if drifted > 0 {
+		errs = append(errs, fmt.Errorf("%d files drifted: run `go run . generate`", drifted))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return &exitError{1, err}
+	}
+	return nil
 }
