@@ -1,21 +1,66 @@
 package segmentlog
 
 import (
+	"sort"
+
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/record"
 	"highwater.dev/broker/segment"
 	"highwater.dev/broker/vfs"
 )
 
-// Read finds the batch that holds from, or the next one, and returns its place and that of as many more as go into maxBytes.
+// floor is the number, in l.segments, of the segment that may hold offset: the last whose base is not above it; 0 when there is none.
+func (l *Log) floor(offset model.Offset) int {
+	// BEGIN SOLUTION 1.4 a binary search over the segments' base offsets
+	return max(0, sort.Search(len(l.segments), func(i int) bool { return l.segments[i].base > offset })-1)
+	// END SOLUTION
+}
+
+// walk goes from header to header, from the batch at position pos up to position end, until yield returns false or an error. It reads
+// no records, only record.HeaderSize bytes of each batch: the header says where the next one begins. A header that can not be
+// read is its error; a batch that goes on behind end is record.ErrShort.
+func (s *seg) walk(pos, end int64, yield func(pos int64, h *record.Header) (more bool, err error)) error {
+	// BEGIN SOLUTION 1.4 read a header, check that its batch ends in time, yield it, step to the next
+	var b [record.HeaderSize]byte
+	var h record.Header
+	for pos < end {
+		n, _ := s.file.ReadAt(b[:min(record.HeaderSize, end-pos)], pos) // a short header is ErrShort, whatever the reason
+		if err := codec.ReadHeader(b[:n], &h); err != nil {
+			return err
+		}
+		if int64(h.Size()) > end-pos {
+			return record.ErrShort
+		}
+		if more, err := yield(pos, &h); err != nil || !more {
+			return err
+		}
+		pos += int64(h.Size())
+	}
+	return nil
+	// END SOLUTION
+}
+
+// Read finds the batch that holds from (in a gap: the next one, in the next segment if need be) and returns its place and that of
+// as many more bytes of this file as go into maxBytes. It copies nothing: a Region is a place in a file, and the socket reads from there.
+//
+// The first batch is whole however small maxBytes is, or a consumer whose limit is below a batch's size would ask for ever. What follows
+// may be cut in the middle of a batch, clients know that; a batch whose base offset is limit or above is not in it. At
+// from >= limit, and at from = end, there is nothing to read: the zero Region. Below the start or above the end:
+// segment.ErrOffsetOutOfRange. On a closed log: segment.ErrClosed (one that failed is still read).
+//
+// The Region holds its file: s.file.Acquire(), once, when there is something in it.
 func (l *Log) Read(from, limit model.Offset, maxBytes int) (r vfs.Region, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	// BEGIN SOLUTION 1.4 find the segment, go to the index's floor, walk to the batch, and on to the limit
 	if l.broken == segment.ErrClosed {
 		return r, l.broken
 	}
 	if from < l.start || from > l.active().next {
 		return r, segment.ErrOffsetOutOfRange
+	}
+	if from >= limit {
+		return r, nil
 	}
 	for _, s := range l.segments[l.floor(from):] {
 		first := int64(0)
@@ -23,7 +68,7 @@ func (l *Log) Read(from, limit model.Offset, maxBytes int) (r vfs.Region, err er
 			if h.LastOffset() < from {
 				return true, nil
 			}
-			if h.BaseOffset >= limit || from >= limit {
+			if h.BaseOffset >= limit {
 				return false, nil
 			}
 			if r.Len == 0 {
@@ -39,31 +84,9 @@ func (l *Log) Read(from, limit model.Offset, maxBytes int) (r vfs.Region, err er
 			r.Len = min(r.Len, max(first, int64(maxBytes)))
 			r.File = s.file
 			r.File.Acquire()
-			break
+			return r, nil
 		}
 	}
 	return r, nil
-}
-
-// walk goes from header to header, from the batch at pos up to end, until yield returns false.
-func (s *seg) walk(pos, end int64, yield func(pos int64, h *record.Header) (bool, error)) (err error) {
-	var b [record.HeaderSize]byte
-	var h record.Header
-	for more := true; more && pos < end && err == nil; pos += int64(h.Size()) {
-		n, _ := s.file.ReadAt(b[:], pos)
-		if err = record.ReadHeader(b[:n], &h); err == nil && int64(h.Size()) > end-pos {
-			err = record.ErrShort
-		}
-		if err == nil {
-			more, err = yield(pos, &h)
-		}
-	}
-	return err
-}
-
-// batch reads the whole batch at pos.
-func (s *seg) batch(pos int64, h *record.Header) (record.Batch, error) {
-	b := make(record.Batch, h.Size())
-	_, err := s.file.ReadAt(b, pos)
-	return b, err
+	// END SOLUTION
 }

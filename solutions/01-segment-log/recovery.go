@@ -2,98 +2,39 @@ package segmentlog
 
 import (
 	"errors"
-	"path"
-	"strconv"
-	"strings"
 
-	"highwater.dev/broker/model"
 	"highwater.dev/broker/record"
 	"highwater.dev/broker/segment"
-	"highwater.dev/broker/vfs"
 )
 
-// Open opens the log in dir and repairs what a crash left. It is the chapter's segment.Opener.
-func Open(fs vfs.FS, dir string, o segment.Options) (segment.Log, error) {
-	l := &Log{fs: fs, dir: dir, limits: o.Limits, observer: o.Observer, logger: o.Logger}
-	if err := errors.Join(fs.MkdirAll(dir), fs.SyncDir(path.Dir(dir)), l.list(), fs.SyncDir(dir)); err != nil {
-		return nil, err
-	}
-	from := len(l.segments) - 1 // the last segment is scanned always
+// scanFrom is the number, in l.segments, of the first segment that Open has to scan; those before it are loaded, and those behind it
+// scanned as well. l.segments is not empty. After an unclean end that is the segment that holds the recovery point, for everything
+// below it was flushed; the last segment, at the latest, whatever the recovery point says. An observer that asked for a replay
+// (o.Observer set, o.ReplayFrom 0 or above) has to hear of the batches from the segment that holds ReplayFrom on. len(l.segments):
+// nothing has to be scanned.
+func (l *Log) scanFrom(o *segment.Options) int {
+	// BEGIN SOLUTION 1.6 decide by Clean, RecoveryPoint and ReplayFrom
+	from := len(l.segments)
 	if !o.Clean {
-		from = l.floor(o.RecoveryPoint)
+		from = min(l.floor(o.RecoveryPoint), len(l.segments)-1)
 	}
 	if o.Observer != nil && o.ReplayFrom >= 0 {
 		from = min(from, l.floor(o.ReplayFrom))
 	}
-	for i := 0; i < len(l.segments); i++ {
-		if i < from && l.load(l.segments[i], l.segments[i+1].base) == nil {
-			continue
-		}
-		if err := l.recover(i, &o); err != nil {
-			return nil, err
-		}
-	}
-	for len(l.segments) > 0 && l.active().next < o.Start {
-		if err := l.remove(len(l.segments) - 1); err != nil {
-			return nil, err
-		}
-	}
-	if len(l.segments) == 0 {
-		if err := l.begin(max(o.Start, 0)); err != nil {
-			return nil, err
-		}
-	}
-	l.start = max(o.Start, l.segments[0].base)
-	return l, l.drop()
+	return from
+	// END SOLUTION
 }
 
-// list opens the segments in the folder.
-func (l *Log) list() error {
-	names, err := l.fs.List(l.dir)
-	for _, name := range names {
-		digits, isLog := strings.CutSuffix(name, ".log")
-		base, notOurs := strconv.ParseInt(digits, 10, 64)
-		if !isLog || notOurs != nil || err != nil {
-			continue
-		}
-		var s *seg
-		s, err = l.openSegment(model.Offset(base))
-		l.segments = append(l.segments, s)
-	}
-	return err
-}
-
-// load trusts a sealed segment's files. next is where the following one begins.
-func (l *Log) load(s *seg, next model.Offset) error {
-	offsets, err := l.readFile(s.base, ".index")
-	times, terr := l.readFile(s.base, ".timeindex")
-	s.offsets.decode(offsets)
-	s.times.decode(times)
-	if len(s.times.entries) == 0 {
-		return errors.New("a sealed segment's time index has an entry at least")
-	}
-	s.next, s.max = next, model.TimestampMs(s.times.last().key)
-	return errors.Join(err, terr)
-}
-
-func (l *Log) readFile(base model.Offset, suffix string) ([]byte, error) {
-	f, err := l.fs.Open(l.path(base, suffix))
-	if err != nil {
-		return nil, err
-	}
-	size, err := f.Size()
-	b := make([]byte, size)
-	if size > 0 && err == nil {
-		_, err = f.ReadAt(b, 0)
-	}
-	return b, errors.Join(err, f.Close())
-}
-
-// recover checks segment i batch by batch, makes its indexes anew, and cuts the log at the first bad batch.
+// recover checks segment i batch by batch and makes its indexes anew. At the first bad batch the log ends: later segments go, newest
+// first (l.remove), the file is cut behind the last good batch, and a warning says what was cut (l.warnCut). The segment is sealed in
+// either case: what was recovered is durable before anything is built on it.
+//
+// The observer hears of each good batch that ends above o.ReplayFrom.
 func (l *Log) recover(i int, o *segment.Options) error {
+	// BEGIN SOLUTION 1.6 scan; when something is wrong remove what is behind and cut; seal
 	s := l.segments[i]
 	size := s.size
-	cause := s.scan(l.limits.IndexIntervalBytes, func(h *record.Header, b record.Batch) {
+	cause := l.scan(s, func(h *record.Header, b record.Batch) {
 		if l.observer != nil && h.NextOffset() > o.ReplayFrom {
 			l.observer.Batch(h, b)
 		}
@@ -101,33 +42,37 @@ func (l *Log) recover(i int, o *segment.Options) error {
 	if cause == nil {
 		return l.seal(s)
 	}
-	if l.logger != nil {
-		l.logger.Warn("log recovered: cut at the first bad batch", "segment", s.base, "position", s.size, "bytesCut", size-s.size, "cause", cause)
-	}
+	l.warnCut(s, size, cause)
 	for n := len(l.segments) - 1; n > i; n-- {
 		if err := l.remove(n); err != nil {
 			return err
 		}
 	}
 	return errors.Join(s.file.Truncate(s.size), l.seal(s))
+	// END SOLUTION
 }
 
-// scan adds each good batch in the file to the segment. It stops at the first bad one and returns what is wrong with it.
-func (s *seg) scan(interval int, each func(*record.Header, record.Batch)) error {
+// scan forgets what is known of the segment (s.reset) and adds each good batch of its file again (l.add), calling each with it. It
+// stops at the first bad one, with s.size behind the last good one, and returns what is wrong: a header that can not be, fewer bytes
+// than it says, a CRC that is not right, or a base offset below where the batch before ended (record.ErrCorrupt).
+func (l *Log) scan(s *seg, each func(*record.Header, record.Batch)) error {
+	// BEGIN SOLUTION 1.6 walk over the file, read each batch whole, check its CRC and its offset, add it
 	end := s.size
-	s.size, s.next, s.max, s.offsets.entries, s.times.entries = 0, s.base, model.NoTimestamp, nil, nil
+	s.reset()
 	return s.walk(0, end, func(pos int64, h *record.Header) (bool, error) {
 		b, err := s.batch(pos, h)
 		if err == nil {
-			err = b.CheckCRC()
+			err = codec.CheckCRC(b)
 		}
 		if err == nil && h.BaseOffset < s.next {
 			err = record.ErrCorrupt
 		}
-		if err == nil {
-			s.add(h, interval)
-			each(h, b)
+		if err != nil {
+			return false, err
 		}
-		return true, err
+		l.add(s, h)
+		each(h, b)
+		return true, nil
 	})
+	// END SOLUTION
 }

@@ -6,17 +6,36 @@ import (
 	"highwater.dev/broker/segment"
 )
 
-// addTime adds the largest timestamp so far to the time index. Its keys grow, also when the records' times do not.
+// raiseMax is called with each batch of the segment, in order. It keeps s.max, the segment's largest timestamp, and s.maxAt, the last
+// offset of the first batch that has it. Timestamps are the producers': they go back as often as they like.
+func (s *seg) raiseMax(h *record.Header) {
+	// BEGIN SOLUTION 1.5 keep the largest timestamp and its batch
+	if h.MaxTimestamp > s.max {
+		s.max, s.maxAt = h.MaxTimestamp, h.LastOffset()
+	}
+	// END SOLUTION
+}
+
+// addTime adds an entry to the time index: no timestamp up to offset s.maxAt (relative to the base) is above s.max. It is called with
+// each entry of the offset index, and when the segment is sealed: the last entry then has the segment's largest timestamp. A segment
+// without any timestamp (s.max below 0) gets none.
 func (s *seg) addTime() {
+	// BEGIN SOLUTION 1.5 an entry of the largest timestamp so far
 	if s.max >= 0 {
 		s.times.add(int64(s.max), int64(s.maxAt-s.base))
 	}
+	// END SOLUTION
 }
 
-// OffsetForTime finds the first record of time ts or later.
+// OffsetForTime finds the first record, in offset order and at or above the log's start, whose time is ts or later.
+//
+// s.max rules whole segments out. In the first segment that remains, the time index's floor gives an offset up to which everything is
+// earlier than, or just at, ts; the offset index's floor of that a position; from there the headers' MaxTimestamp tells which batch to look into.
+// A batch that has such a time may have it below the log's start: then the search goes on. On a closed log: segment.ErrClosed.
 func (l *Log) OffsetForTime(ts model.TimestampMs) (at segment.TimestampOffset, found bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	// BEGIN SOLUTION 1.5 skip segments by their largest time, go to the indexes' floors, walk, look into batches
 	if l.broken == segment.ErrClosed {
 		return at, false, l.broken
 	}
@@ -25,9 +44,10 @@ func (l *Log) OffsetForTime(ts model.TimestampMs) (at segment.TimestampOffset, f
 			continue
 		}
 		err = s.walk(s.offsets.floor(s.times.floor(int64(ts))), s.size, func(pos int64, h *record.Header) (bool, error) {
-			if h.MaxTimestamp >= ts && h.LastOffset() >= l.start {
-				at, found, err = s.firstRecord(pos, h, ts, l.start)
+			if h.MaxTimestamp < ts || h.LastOffset() < l.start {
+				return true, nil
 			}
+			at, found, err = s.firstRecord(pos, h, ts, l.start)
 			return !found, err
 		})
 		if found || err != nil {
@@ -35,20 +55,29 @@ func (l *Log) OffsetForTime(ts model.TimestampMs) (at segment.TimestampOffset, f
 		}
 	}
 	return at, false, nil
+	// END SOLUTION
 }
 
-// firstRecord looks into one batch: timestamps inside it come in any order.
+// firstRecord finds the first record of the batch at pos that is at or above offset start and of time ts or later. A record's offset
+// and time are the header's base offset and base timestamp and its own deltas; with LogAppendTime, all have the header's MaxTimestamp.
 func (s *seg) firstRecord(pos int64, h *record.Header, ts model.TimestampMs, start model.Offset) (at segment.TimestampOffset, found bool, err error) {
+	// BEGIN SOLUTION 1.5 read the batch (s.batch) and go through its records (codec.Each)
 	b, err := s.batch(pos, h)
-	var it record.Iterator
-	defer it.Close()
-	if err == nil {
-		err = it.Reset(b)
+	if err != nil {
+		return at, false, err
 	}
-	for err == nil && it.Next() {
-		if it.Offset() >= start && it.Timestamp() >= ts {
-			return segment.TimestampOffset{Offset: it.Offset(), Timestamp: it.Timestamp(), LeaderEpoch: h.LeaderEpoch}, true, nil
+	err = codec.Each(b, func(r *record.Record) bool {
+		at = segment.TimestampOffset{
+			Offset:      h.BaseOffset + model.Offset(r.OffsetDelta),
+			Timestamp:   h.BaseTimestamp + model.TimestampMs(r.TimestampDelta),
+			LeaderEpoch: h.LeaderEpoch,
 		}
-	}
-	return at, false, err
+		if h.Attributes.LogAppendTime() {
+			at.Timestamp = h.MaxTimestamp
+		}
+		found = at.Offset >= start && at.Timestamp >= ts
+		return !found
+	})
+	return at, found, err
+	// END SOLUTION
 }

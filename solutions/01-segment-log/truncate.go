@@ -37,7 +37,7 @@ func (l *Log) truncate(to model.Offset) error {
 	// The fsync keeps what was cut from coming back behind batches that are appended next.
 	err = errors.Join(err, s.file.Truncate(cut), s.file.Sync())
 	if err == nil {
-		err = s.scan(l.limits.IndexIntervalBytes, func(*record.Header, record.Batch) {})
+		err = l.scan(s, func(*record.Header, record.Batch) {})
 	}
 	if err == nil && len(l.segments) == 1 && s.base != l.start && (s.next <= l.start || s.size == 0) { // begin anew
 		err = errors.Join(l.begin(l.start), l.remove(0))
@@ -56,7 +56,7 @@ func (l *Log) TrimTo(start model.Offset) error {
 	case start > end:
 		return segment.ErrOffsetOutOfRange
 	case start == end && l.active().size > 0:
-		if err := l.roll(&record.Header{BaseOffset: end}); err != nil {
+		if err := errors.Join(l.seal(l.active()), l.begin(end)); err != nil {
 			return err
 		}
 	}
