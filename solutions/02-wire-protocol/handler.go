@@ -45,8 +45,8 @@ func (b *Broker) Advertise(host string, port int32) { b.host, b.port = host, por
 // Close closes the logs. No request is in work any more.
 func (b *Broker) Close() error {
 	var errs []error
-	for _, name := range b.topics.names() {
-		for _, p := range b.topics.get(name) {
+	for _, topic := range b.topics.names() {
+		for _, p := range b.topics.get(topic) {
 			errs = append(errs, p.log.Close())
 		}
 	}
@@ -164,15 +164,15 @@ func (b *Broker) listOffsets(q *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsRespon
 		topic := kmsg.NewListOffsetsResponseTopic()
 		topic.Topic = t.Topic
 		for _, asked := range t.Partitions {
-			result := kmsg.NewListOffsetsResponseTopicPartition()
-			result.Partition, result.Offset, result.Timestamp = asked.Partition, -1, -1
+			found := kmsg.NewListOffsetsResponseTopicPartition()
+			found.Partition, found.Offset, found.Timestamp = asked.Partition, -1, -1
 			if p := b.topics.find(t.Topic, asked.Partition); p != nil {
 				at, err := p.offsetFor(model.TimestampMs(asked.Timestamp))
-				result.Offset, result.Timestamp, result.ErrorCode = int64(at.Offset), int64(at.Timestamp), codeOf(err)
+				found.Offset, found.Timestamp, found.ErrorCode = int64(at.Offset), int64(at.Timestamp), codeOf(err)
 			} else {
-				result.ErrorCode = kerr.UnknownTopicOrPartition.Code
+				found.ErrorCode = kerr.UnknownTopicOrPartition.Code
 			}
-			topic.Partitions = append(topic.Partitions, result)
+			topic.Partitions = append(topic.Partitions, found)
 		}
 		answer.Topics = append(answer.Topics, topic)
 	}
@@ -180,18 +180,16 @@ func (b *Broker) listOffsets(q *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsRespon
 }
 
 func (p *partition) offsetFor(ts model.TimestampMs) (at segment.TimestampOffset, err error) {
-	start, end := p.log.Bounds()
+	first, next := p.log.Bounds()
 	at = segment.TimestampOffset{Offset: -1, Timestamp: -1}
 	switch ts {
 	case -1:
-		at.Offset = end
+		at.Offset = next
 	case -2:
-		at.Offset = start
+		at.Offset = first
 	default:
-		found := false
-		var record segment.TimestampOffset
-		if record, found, err = p.log.OffsetForTime(ts); found {
-			at = record
+		if first, ok, failure := p.log.OffsetForTime(ts); ok || failure != nil {
+			at, err = first, failure
 		}
 	}
 	return at, err

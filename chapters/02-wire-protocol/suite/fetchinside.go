@@ -1,7 +1,6 @@
 package suite
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -91,26 +90,27 @@ func fetchNoLostWakeUp(t *lab.T, impl Impl) {
 	topic := producer.newTopic()
 	for round := range int64(3) {
 		answered := make(chan []byte, 1)
-		var once sync.Once
+		var began atomic.Bool
 		done := make(chan struct{})
 		// While a fetch looks and finds nothing, a batch is produced; the fetch learns of its look afterwards. A broker may hold
 		// a lock then that the producer's answer waits for: that is no mistake, so the wait has an end.
 		produceNow := func() {
-			once.Do(func() {
-				q := produceRequest(8, 1, part{topic, batchOf(1, 10)})
-				formatter := kmsg.NewRequestFormatter()
-				go func() {
-					_, _ = producer.conn.Write(formatter.AppendRequest(nil, q, 1)) // the answer tells
-					frame, _ := producer.frame()
-					answered <- frame
-				}()
-				select {
-				case frame := <-answered:
-					answered <- frame
-				case <-time.After(50 * time.Millisecond):
-				}
-				close(done)
-			})
+			if began.Swap(true) {
+				return // the produce itself looks, too
+			}
+			q := produceRequest(8, 1, part{topic, batchOf(1, 10)})
+			formatter := kmsg.NewRequestFormatter()
+			go func() {
+				_, _ = producer.conn.Write(formatter.AppendRequest(nil, q, 1)) // the answer tells
+				frame, _ := producer.frame()
+				answered <- frame
+			}()
+			select {
+			case frame := <-answered:
+				answered <- frame
+			case <-time.After(50 * time.Millisecond):
+			}
+			close(done)
 		}
 		q := fetchRequest(11, 1, forEver, wanted{topic: topic, from: round})
 		s.looked.Store(&produceNow)

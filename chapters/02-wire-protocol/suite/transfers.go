@@ -81,28 +81,32 @@ func socketPair(t *lab.T) (ours, theirs *net.TCPConn) {
 }
 
 // sendAll sends the region on a goroutine of its own.
-func sendAll(t *lab.T, transfer network.Transfer, conn net.Conn, r vfs.Region) (done func() error) {
-	var stub any
-	result := make(chan error, 1)
+func sendAll(t *lab.T, transfer network.Transfer, conn net.Conn, region vfs.Region) (done func() error) {
+	type result struct {
+		err   error
+		panic any
+	}
+	ended := make(chan result, 1)
 	go func() {
+		var r result
 		defer func() {
-			if stub = recover(); stub != nil {
+			if r.panic = recover(); r.panic != nil {
 				_ = conn.Close()
-				result <- errors.New("it panicked")
 			}
+			ended <- r
 		}()
-		result <- transfer.Send(conn, r)
+		r.err = transfer.Send(conn, region)
 	}()
 	return func() error {
 		t.Helper()
 		select {
-		case err := <-result:
-			if stub != nil {
-				panic(stub)
+		case r := <-ended:
+			if r.panic != nil {
+				panic(r.panic)
 			}
-			return err
+			return r.err
 		case <-time.After(2 * patience):
-			t.Fatalf("Send of %d bytes does not return", r.Len)
+			t.Fatalf("Send of %d bytes does not return", region.Len)
 			return nil
 		}
 	}
