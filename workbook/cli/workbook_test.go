@@ -212,3 +212,14 @@ func TestWrongUse(t *testing.T) {
 		require.Contains(t, stderr, "inside a checkout")
 	}
 }
+
+func TestEveryCommandHasHelp(t *testing.T) {
+	code, all, _ := command(t.Context(), "help")
+	require.Zero(t, code)
+	for _, name := range []string{"test", "grade", "hint", "why", "solution", "diff", "reset", "chapter", "generate", "mutants", "serve", "dump-log", "version"} {
+		require.Contains(t, all, "\n  "+name+" ")
+		code, stdout, stderr := command(t.Context(), name, "--help")
+		require.Zero(t, code, stderr)
+		require.Contains(t, stdout, "Usage:\n  highwater "+name)
+	}
+}

@@ -3,6 +3,7 @@ package grade
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -198,4 +199,23 @@ func TestWhatIsNotTheLearnersIsAnError(t *testing.T) {
 	tiny.Replace(t, root, "chapters/01-tiny/suite/suite.go", "func Run", "func Ruin")
 	_, err = Run(t.Context(), o)
 	require.ErrorContains(t, err, "solution cannot be built")
+}
+
+// Package lab has taken the grader's secret off its descriptor before a learner's init function runs.
+func TestLabStartsBeforeTheLearner(t *testing.T) {
+	root, chapter := tiny.Checkout(t)
+	replace := map[string]string{}
+	for name, source := range map[string]string{"sum.go": "package tiny\n\nfunc init() { println(\"learner\") }\n\n" + function, "mean.go": tiny.RightMean} {
+		replace["exercises/01-tiny/"+name] = filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(replace["exercises/01-tiny/"+name], []byte(source), 0o600))
+	}
+	binary, err := trial.Build(t.Context(), trial.Source{Root: root, Chapter: chapter.Name, Mine: true, Package: chapter.Package, Replace: replace}, t.TempDir())
+	require.NoError(t, err)
+	cmd := exec.Command(binary.File, "-test.run=^$")
+	cmd.Env = []string{"GODEBUG=inittrace=1"}
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	lab, learner := strings.Index(string(out), "init highwater.dev/workbook/lab "), strings.Index(string(out), "learner")
+	require.NotEqual(t, -1, lab, string(out))
+	require.Greater(t, learner, lab, string(out))
 }

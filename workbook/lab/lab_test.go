@@ -87,6 +87,13 @@ func TestRunReportsWhatEachTestDid(t *testing.T) {
 		Test[int]{Exercise: "1.1", Name: "stub", Run: func(*T, int) { panic(NotStarted("1.1")) }},
 		Test[int]{Exercise: "1.1", Name: "other-stub", Run: func(*T, int) { panic(NotStarted("1.2")) }},
 		Test[int]{Exercise: "1.1", Name: "late", Run: func(t *T, _ int) { t.Cleanup(func() { t.Errorf("a file is open") }) }},
+		Test[int]{Exercise: "1.1", Name: "property", Run: func(t *T, _ int) {
+			t.Check(func(rt *rapid.T) {
+				if rapid.IntRange(0, 100).Draw(rt, "n") > 7 {
+					rt.Fatalf("eight is too many")
+				}
+			})
+		}},
 		Test[int]{Exercise: "1.1", Name: "go-panics", Run: func(t *T, _ int) { t.Go(func() { panic("in a goroutine") })() }},
 		Test[int]{Exercise: "1.1", Name: "go-stub", Run: func(t *T, _ int) { t.Go(func() { panic(NotStarted("1.2")) })() }},
 		Test[int]{Exercise: "1.1", Name: "bubble-fails", Run: func(t *T, _ int) { t.Virtual(func(t *T) { t.Fatalf("virtual") }) }},
@@ -106,6 +113,7 @@ func TestRunReportsWhatEachTestDid(t *testing.T) {
 		{"stub", NoStart, "1.1"},
 		{"other-stub", NotRun, "needs 1.2"},
 		{"late", Fail, "a file is open"},
+		{"property", Fail, "n: 8"},
 		{"go-panics", Fail, "in a goroutine"},
 		{"go-stub", NotRun, "needs 1.2"},
 		{"bubble-fails", Fail, "virtual"},
@@ -116,6 +124,7 @@ func TestRunReportsWhatEachTestDid(t *testing.T) {
 		require.Equal(t, w.name, s.Verdicts[i].Test)
 		require.Equal(t, w.state, s.Verdicts[i].State, w.name)
 		require.Contains(t, s.Verdicts[i].Message, w.message, w.name)
+		require.NotContains(t, s.Verdicts[i].Message, "seed", "it may be an instructor's")
 	}
 }
 

@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"hash/fnv"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -56,35 +57,54 @@ func (t *T) Seed() uint64 { return t.seed }
 // Errorf records the message and marks the test failed.
 func (t *T) Errorf(format string, args ...any) {
 	t.Helper()
-	t.note(fmt.Sprintf(format, args...))
-	t.TB.Errorf(format, args...)
+	t.TB.Error(t.note(fmt.Sprintf(format, args...)))
 }
 
 // Error records the message and marks the test failed.
 func (t *T) Error(args ...any) {
 	t.Helper()
-	t.note(fmt.Sprint(args...))
-	t.TB.Error(args...)
+	t.TB.Error(t.note(fmt.Sprint(args...)))
+}
+
+// Logf prints and, once the test has failed, records: rapid tells of a failure first and logs the counterexample then.
+func (t *T) Logf(format string, args ...any) {
+	t.Helper()
+	text := fmt.Sprintf(format, args...)
+	t.TB.Log(text)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.messages) > 0 {
+		t.messages = append(t.messages, text)
+	}
+}
+
+// Log is Logf without a format.
+func (t *T) Log(args ...any) {
+	t.Helper()
+	t.Logf("%s", strings.TrimSuffix(fmt.Sprintln(args...), "\n"))
 }
 
 // Fatalf records the message and ends the test.
 func (t *T) Fatalf(format string, args ...any) {
 	t.Helper()
-	t.note(fmt.Sprintf(format, args...))
-	t.TB.Fatalf(format, args...)
+	t.TB.Fatal(t.note(fmt.Sprintf(format, args...)))
 }
 
 // Fatal records the message and ends the test.
 func (t *T) Fatal(args ...any) {
 	t.Helper()
-	t.note(fmt.Sprint(args...))
-	t.TB.Fatal(args...)
+	t.TB.Fatal(t.note(fmt.Sprint(args...)))
 }
 
-func (t *T) note(message string) {
+// rapidReplay is rapid's own way to repeat a failure. It does not work here, and it tells the seed, which a grader keeps.
+var rapidReplay = regexp.MustCompile(`(?m)^To (try to )?reproduce, specify .*\n?`)
+
+func (t *T) note(message string) string {
+	message = rapidReplay.ReplaceAllString(message, "")
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.messages = append(t.messages, message)
+	return message
 }
 
 // message is why the test failed; failing without a reason is a fault of the suite that must not look like a pass.
