@@ -2,30 +2,71 @@ package suite
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
 
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/segment"
 	"highwater.dev/broker/segment/logtest"
+	"highwater.dev/broker/vfs"
 	"highwater.dev/workbook/lab"
 )
 
-// Exercise 1.3: the sparse offset index.
+// Exercise 1.3: the sparse offset index. An index is seen through Read.
 var index = []lab.Test[Impl]{
 	{
 		Exercise: "1.3", Name: "lookup-everywhere", Kind: lab.Public,
-		Invariant: lab.Invariant{ID: "LOG-6", Sentence: "an offset is found whatever its place between two index entries"},
+		Invariant: lab.Invariant{ID: "LOG-12", Sentence: "an offset is found whatever its place between two index entries"},
 		Run:       lookupEverywhere,
 	},
 	{
 		Exercise: "1.3", Name: "lookup-in-gaps", Kind: lab.Property,
-		Invariant: lab.Invariant{ID: "LOG-7", Sentence: "an offset that no batch holds finds the next batch, in the next segment if need be"},
+		Invariant: lab.Invariant{ID: "LOG-13", Sentence: "an offset that no batch holds finds the next batch, in the next segment if need be"},
 		Run:       lookupInGaps,
 	},
 	{
 		Exercise: "1.3", Name: "roll-by-index", Kind: lab.Public,
-		Invariant: lab.Invariant{ID: "LOG-8", Sentence: "a segment whose index is full takes no more batches, and everything in it is found"},
+		Invariant: lab.Invariant{ID: "LOG-14", Sentence: "a segment whose index is full takes no more batches, and everything in it is found"},
 		Run:       rollByIndex,
 	},
+	{
+		Exercise: "1.3", Name: "index-is-sparse", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-15", Sentence: "an index has an entry at most every index.interval.bytes of log"},
+		Run:       indexIsSparse,
+	},
+	{
+		Exercise: "1.3", Name: "lookup-is-short", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-16", Sentence: "finding an offset takes the log's bytes between two index entries, not the segment"},
+		Run:       lookupIsShort,
+	},
+}
+
+// countFS counts how often files are read.
+type countFS struct {
+	vfs.FS
+	calls atomic.Int64
+}
+
+func (c *countFS) wrap(f vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &countFile{f, c}, nil
+}
+
+func (c *countFS) Open(name string) (vfs.File, error) { return c.wrap(c.FS.Open(name)) }
+func (c *countFS) OpenReadWrite(name string) (vfs.File, error) {
+	return c.wrap(c.FS.OpenReadWrite(name))
+}
+func (c *countFS) Create(name string) (vfs.File, error) { return c.wrap(c.FS.Create(name)) }
+
+type countFile struct {
+	vfs.File
+	fs *countFS
+}
+
+func (f *countFile) ReadAt(p []byte, off int64) (int, error) {
+	f.fs.calls.Add(1)
+	return f.File.ReadAt(p, off)
 }
 
 func lookupEverywhere(t *lab.T, impl Impl) {
@@ -34,9 +75,9 @@ func lookupEverywhere(t *lab.T, impl Impl) {
 		for i := range 30 {
 			r.append(20+13*(i%4), 1, 2, 3)
 		}
-		r.check()
+		r.checkReads()
 		r.reopen(true)
-		r.check()
+		r.checkReads()
 	}
 }
 
@@ -50,9 +91,9 @@ func lookupInGaps(t *lab.T, impl Impl) {
 		r.must("append", r.log.Append(b.Bytes))
 		r.model.Append(b)
 	}
-	r.check()
+	r.checkReads()
 	r.reopen(true)
-	r.check()
+	r.checkReads()
 }
 
 func rollByIndex(t *lab.T, impl Impl) {
@@ -63,7 +104,38 @@ func rollByIndex(t *lab.T, impl Impl) {
 	if n := len(r.log.Segments()); n < 4 {
 		r.Fatalf("60 batches, an index entry for nearly each, 80 bytes of index a segment: expected at least 4 segments, got %d", n)
 	}
-	r.check()
-	r.reopen(false)
-	r.check()
+	r.checkReads()
+	r.reopen(true)
+	r.checkReads()
+}
+
+func indexIsSparse(t *lab.T, impl Impl) {
+	// 60 batches of 150 bytes and more, an entry at most every 3000 bytes: three entries or so, and ten have room.
+	r := newRig(t, impl, segment.Limits{SegmentBytes: 1 << 20, IndexBytes: 80, IndexIntervalBytes: 3000})
+	for range 60 {
+		r.append(80, 1)
+	}
+	r.expectBases("60 batches, an index entry at most every 3000 bytes, room for ten", 0)
+	r.checkReads()
+}
+
+func lookupIsShort(t *lab.T, impl Impl) {
+	disk := &countFS{FS: vfs.NewMem()}
+	r := newRigOn(t, impl, disk, segment.Limits{SegmentBytes: 1 << 30, IndexBytes: 1 << 20, IndexIntervalBytes: 4096})
+	for range 400 {
+		r.append(1000, 1)
+	}
+	for _, clean := range []bool{false, true} {
+		if clean {
+			r.reopen(true)
+		}
+		for o := model.Offset(0); o < 400; o += 19 {
+			before := disk.calls.Load()
+			r.model.CheckRead(r, r.log, o, r.model.End(), 1)
+			// One read is CheckRead's own. 4096 bytes are four batches, and a few more may be read about.
+			if calls := disk.calls.Load() - before; calls > 24 {
+				r.Fatalf("offset %d of 400, index entries every 4096 bytes, four batches: %d reads of the file to find it", o, calls)
+			}
+		}
+	}
 }

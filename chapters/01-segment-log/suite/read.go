@@ -11,22 +11,22 @@ import (
 var read = []lab.Test[Impl]{
 	{
 		Exercise: "1.4", Name: "first-batch-whole", Kind: lab.Public,
-		Invariant: lab.Invariant{ID: "LOG-9", Sentence: "a read returns at least one whole batch, however small maxBytes is: a consumer always gets on"},
+		Invariant: lab.Invariant{ID: "LOG-17", Sentence: "a read returns at least one whole batch, however small maxBytes is: a consumer always gets on"},
 		Run:       firstBatchWhole,
 	},
 	{
 		Exercise: "1.4", Name: "never-past-limit", Kind: lab.Public,
-		Invariant: lab.Invariant{ID: "LOG-10", Sentence: "no batch whose base offset is the limit or above is served"},
+		Invariant: lab.Invariant{ID: "LOG-18", Sentence: "no batch whose base offset is the limit or above is served"},
 		Run:       neverPastLimit,
 	},
 	{
 		Exercise: "1.4", Name: "region-outlives-segment", Kind: lab.Public,
-		Invariant: lab.Invariant{ID: "LOG-11", Sentence: "a region stays readable until it is released, also when its segment is deleted or the log closed"},
+		Invariant: lab.Invariant{ID: "LOG-19", Sentence: "a region stays readable until it is released, also when its segment is deleted or the log closed"},
 		Run:       regionOutlivesSegment,
 	},
 	{
 		Exercise: "1.4", Name: "read-beside-append", Kind: lab.Public,
-		Invariant: lab.Invariant{ID: "LOG-12", Sentence: "readers beside an appender see whole batches in order, and all of them"},
+		Invariant: lab.Invariant{ID: "LOG-20", Sentence: "readers beside an appender see whole batches in order, and all of them"},
 		Run:       readBesideAppend,
 	},
 }

@@ -17,23 +17,33 @@ import (
 var recovery = []lab.Test[Impl]{
 	{
 		Exercise: "1.6", Name: "torn-tail", Kind: lab.Public,
-		Invariant: lab.Invariant{ID: "LOG-16", Sentence: "a batch that is not whole is cut off, and nothing before it"},
+		Invariant: lab.Invariant{ID: "LOG-25", Sentence: "a batch that is not whole is cut off, and nothing before it"},
 		Run:       tornTail,
 	},
 	{
 		Exercise: "1.6", Name: "flipped-bit", Kind: lab.Fault,
-		Invariant: lab.Invariant{ID: "LOG-17", Sentence: "recovery serves no batch whose CRC is wrong, and nothing behind one"},
+		Invariant: lab.Invariant{ID: "LOG-26", Sentence: "recovery serves no batch whose CRC is wrong, and nothing behind one"},
 		Run:       flippedBit,
 	},
 	{
 		Exercise: "1.6", Name: "observer-hears", Kind: lab.Public,
-		Invariant: lab.Invariant{ID: "LOG-18", Sentence: "the observer hears of every batch once, in order, on recovery and on append"},
+		Invariant: lab.Invariant{ID: "LOG-27", Sentence: "the observer hears of every batch once, in order, on recovery and on append"},
 		Run:       observerHears,
 	},
 	{
 		Exercise: "1.6", Name: "power-cuts", Kind: lab.Fault,
-		Invariant: lab.Invariant{ID: "LOG-19", Sentence: "after a power cut everything flushed is there, and all there is is a beginning of what was appended"},
+		Invariant: lab.Invariant{ID: "LOG-28", Sentence: "after a power cut everything flushed is there, and all there is is a beginning of what was appended"},
 		Run:       powerCuts,
+	},
+	{
+		Exercise: "1.6", Name: "goes-on", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-29", Sentence: "a log that was opened again behaves as if it had never been closed: limits, times, offsets, bytes"},
+		Run:       goesOn,
+	},
+	{
+		Exercise: "1.6", Name: "any-history", Kind: lab.Property,
+		Invariant: lab.Invariant{ID: "LOG-29", Sentence: "a log that was opened again behaves as if it had never been closed: limits, times, offsets, bytes"},
+		Run:       anyHistory,
 	},
 }
 
@@ -187,5 +197,30 @@ func powerCuts(t *lab.T, impl Impl) {
 	}
 	if cuts < 90 {
 		t.Fatalf("only %d power cuts", cuts)
+	}
+}
+
+func goesOn(t *lab.T, impl Impl) {
+	for _, clean := range []bool{true, false} {
+		lim := limits()
+		lim.SegmentMs = 100
+		r := newRig(t, impl, lim)
+		r.append(1, 1000, 1000)
+		r.append(1, 1090)
+		r.reopen(clean)
+		r.append(1, 1100)
+		r.expectBases("opened again, time 1100", 0)
+		r.append(1, 1101)
+		r.expectBases("opened again, time 1101, the segment's first being 1000", 0, 4)
+		for i := range 30 {
+			r.append(40, model.TimestampMs(1101+(i*37)%99))
+		}
+		r.reopen(clean)
+		r.checkMaxTimestamps("after opening again")
+		r.check()
+		r.must("truncate", r.log.Truncate(23))
+		r.model.Truncate(23)
+		r.checkMaxTimestamps("after truncation to 23")
+		r.check()
 	}
 }
