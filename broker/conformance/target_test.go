@@ -85,7 +85,7 @@ func bootstrap(t *testing.T) string {
 		}
 		shared.broker, shared.err = start(context.Background(), targetName(), peer.Options{
 			Dir:        filepath.Join(workDir, "shared"),
-			Properties: map[string]string{"log.retention.ms": "-1"}, // samples have timestamps of years ago
+			Properties: map[string]string{"log.initial.task.delay.ms": "3600000"}, // no retention: samples have timestamps of years ago
 		})
 		if shared.err == nil {
 			shared.addr = shared.broker.Addr
