@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/02-wire-protocol/headers.go by: go run . generate
-// made: a58e773dc822fc79e1e55634ea1d9432f66b67291a53401c38d8522e570c017a
+// made: 67f3504d25bbae3d005503faa5c824b9993a4117410957b986406534c58e0958
 
 package wireprotocol
 
@@ -51,7 +51,7 @@ func (a *api) serves(version int16) bool { return version >= a.min && version <=
 //
 // A frame that ends before its header does, or a field that contradicts it, is wire.ErrMalformed; a key that is not served
 // is wire.ErrUnknownKey, a version wire.ErrUnsupportedVersion; h has key, version and correlation id then. ApiVersions of a
-// version that is not served is no error and has no body (nil): nobody knows the layout, not even the header's end (KIP-511).
+// version that is not served is no error and has no body (nil): nobody here knows its layout (KIP-511).
 func ParseHeader(frame []byte, h *wire.Header) (body []byte, err error) {
 	// TODO 2.2: decode key, version, correlation id and client id, and skip the tagged fields of header v2
 	// Text: chapters/02-wire-protocol/README.md#exercise-2-2

@@ -52,7 +52,7 @@ func (a *api) serves(version int16) bool { return version >= a.min && version <=
 //
 // A frame that ends before its header does, or a field that contradicts it, is wire.ErrMalformed; a key that is not served
 // is wire.ErrUnknownKey, a version wire.ErrUnsupportedVersion; h has key, version and correlation id then. ApiVersions of a
-// version that is not served is no error and has no body (nil): nobody knows the layout, not even the header's end (KIP-511).
+// version that is not served is no error and has no body (nil): nobody here knows its layout (KIP-511).
 func ParseHeader(frame []byte, h *wire.Header) (body []byte, err error) {
 	// BEGIN SOLUTION 2.2 decode key, version, correlation id and client id, and skip the tagged fields of header v2
 	if len(frame) < 10 {

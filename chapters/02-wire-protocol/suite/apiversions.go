@@ -53,7 +53,7 @@ func apiVersionsFuture(t *lab.T, impl Impl) {
 	c := r.dial()
 	for _, version := range []int16{99, 1000} {
 		name := "from-the-future"
-		frame := frameOf(append(header(wire.ApiVersions, version, 77, &name, nil), 0xff, 0xfe, 0xfd))
+		frame := frameOf(append(header(wire.ApiVersions, version, 77, &name, []byte{0}), 0xff, 0xfe, 0xfd))
 		if _, err := c.conn.Write(frame); err != nil {
 			r.Fatalf("send: %v", err)
 		}

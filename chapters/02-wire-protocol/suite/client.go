@@ -130,13 +130,17 @@ func (c *client) metadata(version int16, create bool, names ...string) *kmsg.Met
 
 const leaderNotAvailable = 5
 
-// created makes a topic and waits for its leader: Apache Kafka answers LEADER_NOT_AVAILABLE for a moment.
-func (c *client) created(name string) string {
+// created makes a topic, by a Metadata request of the version, and waits for its leader: Apache Kafka makes topics in the
+// background, and tells of them a little before they can be used.
+func (c *client) created(version int16, name string) string {
 	c.rig.Helper()
 	for begin := time.Now(); time.Since(begin) < patience; {
-		t := c.metadata(8, true, name).Topics
+		t := c.metadata(version, version >= 4, name).Topics
 		if len(t) == 1 && t[0].ErrorCode == 0 && len(t[0].Partitions) > 0 {
-			return name
+			if c.leads(name) {
+				return name
+			}
+			continue
 		}
 		if len(t) != 1 || t[0].ErrorCode != leaderNotAvailable && t[0].ErrorCode != unknownTopicOrPartition {
 			c.rig.Fatalf("Metadata, a topic to be created: expected it, got %+v", t)
@@ -146,10 +150,20 @@ func (c *client) created(name string) string {
 	return ""
 }
 
+// leads reports whether the broker leads partition 0 of the topic.
+func (c *client) leads(name string) bool {
+	c.rig.Helper()
+	q := kmsg.NewPtrListOffsetsRequest()
+	q.Version, q.ReplicaID = 1, -1
+	q.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: name, Partitions: []kmsg.ListOffsetsRequestTopicPartition{{Timestamp: -1}}}}
+	answer := c.ask(q).(*kmsg.ListOffsetsResponse)
+	return len(answer.Topics) == 1 && len(answer.Topics[0].Partitions) == 1 && answer.Topics[0].Partitions[0].ErrorCode == 0
+}
+
 // newTopic makes a topic with a new name.
 func (c *client) newTopic() string {
 	c.rig.Helper()
-	return c.created(c.rig.topicName())
+	return c.created(8, c.rig.topicName())
 }
 
 // batchOf makes a batch of records with values of size bytes.

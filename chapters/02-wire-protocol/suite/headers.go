@@ -154,8 +154,8 @@ func unserved(t *lab.T, impl Impl) {
 	}
 	for _, version := range []int16{99, 32767, -1} {
 		var h wire.Header
-		// After the client id of an unknown version there is no telling.
-		body, err := impl.ParseHeader(append(header(wire.ApiVersions, version, 5, nil, nil), 0xff, 0xff, 0xff), &h)
+		// The body of an unknown version is of an unknown layout.
+		body, err := impl.ParseHeader(append(header(wire.ApiVersions, version, 5, nil, []byte{0}), 0xff, 0xff, 0xff), &h)
 		if err != nil || body != nil || h.Version != version || h.CorrelationID != 5 {
 			t.Fatalf("ApiVersions, version %d: expected no body and no error, got % x and %v; header %+v", version, body, err, h)
 		}
