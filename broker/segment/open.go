@@ -145,7 +145,7 @@ func (l *store) load(opts *Options) error {
 			continue
 		}
 		if i == n-1 {
-			err := s.loadActive()
+			err := l.loadActive(s)
 			s.closeFiles() // most partitions are idle after a start
 			if err != nil && !isDamage(err) {
 				return err
@@ -182,8 +182,8 @@ func isDamage(err error) bool {
 }
 
 // loadActive finds the end of a segment that was closed in order: from the last index entry on it goes
-// from header to header, and must come out at the end of the file.
-func (s *segment) loadActive() error {
+// from header to header, and must come out at the end of the file. The last time entry must name a batch that bears it out.
+func (l *store) loadActive(s *segment) error {
 	if s.bare {
 		return fmt.Errorf("%w: an index file is missing", errIndex)
 	}
@@ -193,12 +193,15 @@ func (s *segment) loadActive() error {
 	}
 	defer f.Release()
 	var e [timeEntrySize]byte
-	if ok, err := s.times.last(&e); err != nil {
+	timed, err := s.times.last(&e)
+	if err != nil {
 		return err
-	} else if ok {
+	}
+	if timed {
 		s.setMax(decodeTimeEntry(e[:], s.base))
 		s.timed = s.max.Timestamp
 	}
+	top := s.max
 	var h record.Header
 	w := walk(f, 0, s.size)
 	defer w.done()
@@ -228,6 +231,13 @@ func (s *segment) loadActive() error {
 		s.raiseMax(h.MaxTimestamp, h.LastOffset())
 	}
 	s.maxKnown = true
+	if !timed {
+		return nil
+	}
+	v := view{s: s, size: s.size, next: s.next}
+	if _, err := l.seek(&v, f, top.Offset, &h); err != nil || h.LastOffset() != top.Offset || h.MaxTimestamp != top.Timestamp {
+		return fmt.Errorf("%w: its last entry names no batch with its timestamp", errIndex)
+	}
 	return nil
 }
 

@@ -50,9 +50,7 @@ func (l *store) recover(i int, opts *Options) error {
 		// On a full disk the entries stay in memory, and Flush tries again.
 		_ = l.completeIndexes(s)
 		// A long recovery does not keep three files open for each segment: Flush opens them again.
-		s.closeLog(false)
-		s.offsets.close()
-		s.times.close()
+		s.closeFiles()
 	}
 	l.dirty = true
 	return nil

@@ -130,12 +130,9 @@ func (c *Crash) op() {
 			c.start = to
 		}
 	default:
-		c.doing = "flush and reopen"
-		if err = c.log.Flush(); err != nil {
-			break
-		}
-		c.safe = c.model.End()
+		c.doing = "close and open"
 		if err = c.log.Close(); err == nil {
+			c.safe = c.model.End()
 			opts := c.opts
 			opts.Start, opts.Clean = c.model.Start, true
 			c.log, err = c.Open(&Tap{FS: c.mem, Before: c.tick}, crashDir, opts)
