@@ -1,0 +1,97 @@
+// This file is yours to edit. It was made from solutions/01-segment-log/append.go by: go run . generate
+// made: 8b4b6207bbbeff62e2c4287db03d9a95850134ab060f635f62398c9b268f9829
+
+package segmentlog
+
+import (
+	"errors"
+
+	"highwater.dev/broker/model"
+	"highwater.dev/broker/record"
+	"highwater.dev/workbook/lab"
+)
+
+// Append writes a batch behind the last one, in a new segment when the active one is full.
+//
+// Refused, and without a trace: anything on a log that failed or is closed (l.broken); what is not exactly one batch
+// (record.ErrCorrupt); a base offset below the log end offset (segment.ErrOutOfOrder; above it is fine, a compacted log has gaps); a
+// batch larger than a whole segment may be (segment.ErrBatchTooLarge).
+//
+// A write can fail after a part of the batch: a full disk. Then the file is cut back to where it was, so that no half batch stands
+// before the next one. When that fails as well, nobody knows what the file holds: l.fail remembers it. A batch that is written is
+// added to its segment (s.add), and the observer hears of it.
+func (l *Log) Append(batch record.Batch) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// TODO 1.2: check the batch, roll if the active segment is full, write at its end, take note
+	// Text: chapters/01-segment-log/README.md#exercise-1-2
+	// Test: go run . test 1.2
+	panic(lab.NotStarted("1.2"))
+}
+
+// full says whether the batch of header h needs a new segment:
+//   - its last offset is more than 2^31-1 (math.MaxInt32) above the segment's base: an index entry could not hold it;
+//   - segment.bytes: the file would become larger (but an empty file takes any batch);
+//   - segment.ms, when set: the batch is newer than the segment's first by more, and both have a time (segments roll by the records'
+//     clock here, not by the wall's: the log has none);
+//   - an index is full (s.indexFull).
+func (l *Log) full(s *seg, h *record.Header) bool {
+	// TODO 1.2: the four reasons to roll
+	// Text: chapters/01-segment-log/README.md#exercise-1-2
+	// Test: go run . test 1.2
+	panic(lab.NotStarted("1.2"))
+}
+
+// roll seals the active segment (l.seal) and begins the next one (l.begin). Its base is where the old one ends, so that no
+// offset lies between two segments; only when that is too far below batch h for an index entry, it is h's base offset.
+//
+// The order matters. A segment is durable to its last byte before there is another behind it: so whatever a power cut takes, it takes from
+// the last segment's end, and recovery need not look elsewhere.
+func (l *Log) roll(h *record.Header) error {
+	// TODO 1.2: seal the old segment, then begin the new one at the right base offset
+	// Text: chapters/01-segment-log/README.md#exercise-1-2
+	// Test: go run . test 1.2
+	panic(lab.NotStarted("1.2"))
+}
+
+// add takes note of a batch that stands at the end of the file, at s.size.
+func (l *Log) add(s *seg, h *record.Header) {
+	if s.size == 0 {
+		s.first = h.MaxTimestamp
+	}
+	whenStarted(func() { s.raiseMax(h) })
+	whenStarted(func() {
+		if s.addOffset(h, l.limits.IndexIntervalBytes) {
+			s.addTime()
+		}
+	})
+	s.size += int64(h.Size())
+	s.next = h.NextOffset()
+}
+
+// seal makes a segment durable, all of it, and writes its index files. Its .log goes first: an index file that is missing, or is not
+// whole, is made anew.
+func (l *Log) seal(s *seg) error {
+	if err := l.fail(s.file.Sync()); err != nil {
+		return err
+	}
+	var err error
+	whenStarted(s.addTime)
+	whenStarted(func() {
+		err = errors.Join(l.writeFile(s.base, ".index", s.offsets.encode()), l.writeFile(s.base, ".timeindex", s.times.encode()))
+	})
+	return err
+}
+
+// begin makes an empty segment the active one.
+func (l *Log) begin(base model.Offset) error {
+	s, err := l.openSegment(base)
+	if err != nil {
+		return err
+	}
+	l.segments = append(l.segments, s)
+	if l.observer != nil && len(l.segments) > 1 {
+		l.observer.Rolled(base)
+	}
+	return l.fail(l.fs.SyncDir(l.dir))
+}
