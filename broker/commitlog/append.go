@@ -132,7 +132,7 @@ func (p *Partition) append(batch record.Batch, marker *record.EndTxnMarker) erro
 		return nil
 	}
 	if err := p.txns.Append(model.Offset(p.activeBase.Load()), aborted(txn)); err != nil {
-		// The marker is in the log and its index entry is not: only recovery can bring them together.
+		// The marker is in the log and its index entry will never be: only recovery can bring them together.
 		return p.fail(err)
 	}
 	return nil

@@ -29,29 +29,64 @@ func (p *Partition) DeleteRecords(before model.Offset) (logStart model.Offset, e
 }
 
 // trim raises the log start offset. What the deleted batches have told the producer table must be durable
-// before they go: recovery could not find it again. The caller holds mu.
+// before they go: recovery could not find it again. But a full disk is no obstacle: this is how it gets room. What cannot be
+// flushed for want of room lies above the recovery point, where recovery finds it in the batches that are left; for the
+// snapshot see snapshotAtEnd. The caller holds mu.
 func (p *Partition) trim(to model.Offset) error {
-	if err := p.FlushTo(to); err != nil {
+	if err := p.FlushTo(to); err != nil && p.Failed() != nil {
 		return err
 	}
-	p.stateMu.Lock()
-	err := error(nil)
-	if to == p.EndOffset() {
-		err = p.takeSnapshot(to, false)
-	}
-	p.stateMu.Unlock()
-	if err != nil {
-		return storageError(err)
+	all := to == p.EndOffset()
+	if all {
+		if err := p.snapshotAtEnd(to); err != nil {
+			return err
+		}
 	}
 	if err := p.syncSnapshots(); err != nil {
-		return p.fail(err)
+		return p.flushError(err)
 	}
 	if err := p.log.TrimTo(to); err != nil {
 		return p.writeError(err)
 	}
 	start, _ := p.log.Bounds()
 	p.epochs.TruncateStart(start)
+	if !all {
+		return nil
+	}
+	// When the disk was full there is no snapshot yet, but there is room now.
+	if err := p.snapshot(to); err != nil {
+		p.logger.Warn("no producer snapshot beside a log that was emptied: a crash would forget its producers", "partition", p.tp.String(), "offset", to, "error", err)
+	}
+	if err := p.syncSnapshots(); err != nil {
+		return p.flushError(err)
+	}
 	return nil
+}
+
+// snapshotAtEnd takes the snapshot that must outlive the whole log. Where there is no room for it, the segments before the
+// active one go first, whose producers are in the active one's snapshot. When that does not help either the caller goes on without
+// it: a crash in the moment until the active segment has made room would forget the producers, of which no record is left.
+func (p *Partition) snapshotAtEnd(end model.Offset) error {
+	if p.snapshot(end) == nil {
+		return nil
+	}
+	if err := p.syncSnapshots(); err != nil {
+		return p.flushError(err)
+	}
+	if err := p.log.TrimTo(model.Offset(p.activeBase.Load())); err != nil {
+		return p.writeError(err)
+	}
+	if err := p.snapshot(end); err != nil {
+		p.logger.Warn("no room for a producer snapshot; deleting records makes it", "partition", p.tp.String(), "offset", end, "error", err)
+	}
+	return nil
+}
+
+// snapshot is takeSnapshot for callers without stateMu.
+func (p *Partition) snapshot(offset model.Offset) error {
+	p.stateMu.Lock()
+	defer p.stateMu.Unlock()
+	return p.takeSnapshot(offset, false)
 }
 
 // Truncate removes every batch that ends above to, with what epochs, producers and transactions knew of them.
@@ -103,11 +138,9 @@ func (p *Partition) rewind(to model.Offset) error {
 	if err != nil {
 		return err
 	}
-	p.stateMu.Lock()
-	err = p.takeSnapshot(p.tableEnd, false)
-	p.stateMu.Unlock()
-	if err != nil {
-		return err
+	if err := p.snapshot(p.tableEnd); err != nil {
+		// A full disk: the batches that stay rebuild the table. Only those that the log start offset hides do not.
+		p.logger.Warn("no producer snapshot before a truncation", "partition", p.tp.String(), "offset", to, "error", err)
 	}
 	return p.syncSnapshots()
 }
@@ -200,14 +233,12 @@ func (p *Partition) Close() error {
 		return errors.Join(p.Failed(), p.closeFiles())
 	}
 	end := p.EndOffset()
-	p.stateMu.Lock()
-	err := p.takeSnapshot(end, false)
-	p.stateMu.Unlock()
-	if err == nil {
-		_, err = p.sync()
+	snapErr := p.snapshot(end)
+	if _, err := p.sync(); err != nil {
+		return errors.Join(p.flushError(err), snapErr, p.closeFiles())
 	}
-	if err != nil {
-		return errors.Join(p.fail(err), p.closeFiles())
+	if snapErr != nil {
+		return errors.Join(storageError(snapErr), p.closeFiles())
 	}
 	p.flush.mu.Lock()
 	p.flush.point = end

@@ -29,5 +29,7 @@
 //
 // After a failed fsync the partition takes no more appends: Failed says why, appends and flushes answer
 // KAFKA_STORAGE_ERROR, reads go on. A write that fails without leaving doubt (disk full) answers the same once and
-// changes nothing.
+// changes nothing: of a batch nothing stays, and what stands beside the log (indexes, snapshots, epochs, aborted
+// transactions) waits in memory for the next flush, the recovery point with it. On a full disk reads, DeleteRecords,
+// retention and opening still work.
 package commitlog

@@ -2,6 +2,7 @@ package commitlog
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -106,6 +107,169 @@ func TestRollWithoutRoomForSnapshot(t *testing.T) {
 	again := open(t, disk.CrashClone(1, 0), partitionDir, o)
 	require.Equal(t, model.Offset(60), again.EndOffset())
 	require.Equal(t, p.Producers(), again.Producers())
+}
+
+// mixed makes a log whose producers, epochs and aborted transactions are not flushed above 50.
+func mixed(t *testing.T, fs vfs.FS, segmentBytes int) *Partition {
+	o := testOptions()
+	o.Topic.SegmentBytes = segmentBytes
+	p := open(t, fs, partitionDir, o)
+	for i := range int32(50) {
+		_, err := p.AppendAsLeader(idempotent(1, 0, i, 1, 100), 0)
+		require.NoError(t, err)
+	}
+	require.NoError(t, p.FlushTo(50))
+	require.NoError(t, p.AppendAsFollower(transactional(7, 0, 0, 2, 50)))
+	return p
+}
+
+// mixedTail is the part of mixed that is written while there is no room beside the log.
+func mixedTail(t *testing.T, p *Partition) {
+	require.NoError(t, p.AppendAsFollower(marker(7, 0, false, 52)))
+	p.AssignEpoch(1)
+	for i := int32(50); i < 80; i++ {
+		_, err := p.AppendAsLeader(idempotent(1, 0, i, 1, 100), 1)
+		require.NoError(t, err)
+	}
+	require.Equal(t, model.Offset(83), p.EndOffset())
+}
+
+// TestNoRoomBesideTheLog: what cannot be written beside the log is not durable yet, and nothing worse; with room again it is
+// made up for. A crash meanwhile loses nothing that was flushed.
+func TestNoRoomBesideTheLog(t *testing.T) {
+	for _, kind := range []errorfs.Kind{errorfs.Create, errorfs.Write} {
+		for _, pattern := range []string{"*.snapshot", "leader-epoch-checkpoint*", "*.txnindex", "*.index"} {
+			t.Run(kind.String()+" "+pattern, func(t *testing.T) {
+				disk := newDisk(t)
+				fs := errorfs.New(disk)
+				p := mixed(t, fs, 1500)
+				full := errorfs.Fail(syscall.ENOSPC, errorfs.Kinds(kind), errorfs.Base(pattern))
+				if pattern != "*.index" { // a log rolls only with its indexes
+					fs.SetRules(full)
+				}
+				mixedTail(t, p)
+				fs.SetRules(full)
+				err := p.FlushTo(83)
+				if pattern == "*.snapshot" {
+					require.NoError(t, err, "recovery starts from an older one")
+				} else if kind == errorfs.Write && pattern != "*.index" {
+					requireCode(t, "KAFKA_STORAGE_ERROR", err)
+					require.ErrorIs(t, err, syscall.ENOSPC)
+					require.Equal(t, model.Offset(50), p.RecoveryPoint())
+				}
+				require.NoError(t, p.Failed())
+				o := testOptions()
+				o.RecoveryPoint = p.RecoveryPoint()
+				again := open(t, disk.CrashClone(1, 0), partitionDir, o)
+				if err == nil {
+					require.Equal(t, p.EndOffset(), again.EndOffset())
+					require.Equal(t, p.Producers(), again.Producers())
+					require.Equal(t, p.Epochs(), again.Epochs())
+				}
+				fs.SetRules()
+				require.NoError(t, p.FlushTo(83))
+				require.Equal(t, model.Offset(83), p.RecoveryPoint())
+				o.RecoveryPoint = 83
+				again = open(t, disk.CrashClone(1, 0), partitionDir, o)
+				require.Equal(t, p.Producers(), again.Producers())
+				require.Equal(t, p.Epochs(), again.Epochs())
+				want, err := p.Aborted(0, 83, nil)
+				require.NoError(t, err)
+				require.Len(t, want, 1)
+				got, err := again.Aborted(0, 83, nil)
+				require.NoError(t, err)
+				require.Equal(t, want, got)
+				require.NoError(t, p.Close())
+			})
+		}
+	}
+}
+
+// TestDeleteRecordsOnFullDisk: it is how a full disk gets room, from one segment or several, and needs none itself.
+func TestDeleteRecordsOnFullDisk(t *testing.T) {
+	for name, segmentBytes := range map[string]int{"one segment": 1 << 20, "several": 1500} {
+		for _, to := range []model.Offset{30, 83} {
+			t.Run(fmt.Sprintf("%s, to %d", name, to), func(t *testing.T) {
+				disk := newDisk(t)
+				fs := errorfs.New(disk)
+				p := mixed(t, fs, segmentBytes)
+				mixedTail(t, p)
+				fs.SetRules(errorfs.Fail(syscall.ENOSPC, errorfs.Kinds(errorfs.Write)))
+				size := p.Size()
+				requireCode(t, "KAFKA_STORAGE_ERROR", appendOne(p))
+				start, err := p.DeleteRecords(to)
+				require.NoError(t, err)
+				require.Equal(t, to, start)
+				if to == 83 || segmentBytes < 2000 {
+					require.Less(t, p.Size(), size)
+				}
+				require.NoError(t, p.Failed())
+				if to == 83 {
+					require.Zero(t, p.Size())
+				}
+				// A crash on the full disk, and a start.
+				o := testOptions()
+				o.RecoveryPoint = 50
+				crashed := errorfs.New(disk.CrashClone(1, 0), errorfs.Fail(syscall.ENOSPC, errorfs.Kinds(errorfs.Write)))
+				again := open(t, crashed, partitionDir, o)
+				if to == 83 {
+					require.Equal(t, model.Offset(83), again.EndOffset())
+				}
+				_, err = again.DeleteRecords(again.EndOffset())
+				require.NoError(t, err)
+				require.Zero(t, again.Size())
+				crashed.SetRules()
+				_, err = again.AppendAsLeader(idempotent(9, 0, 0, 1, 10), 1)
+				require.NoError(t, err)
+				require.NoError(t, again.Close())
+				// And the log that lived on.
+				fs.SetRules()
+				_, err = p.AppendAsLeader(idempotent(1, 0, 80, 1, 10), 1)
+				require.NoError(t, err)
+				require.NoError(t, p.Close())
+			})
+		}
+	}
+}
+
+// TestDeletedRecordsMakeRoomForTheirSnapshot: the producers of a log that was emptied on a full disk are durable as soon as
+// there is room for them.
+func TestDeletedRecordsMakeRoomForTheirSnapshot(t *testing.T) {
+	disk := newDisk(t)
+	fs := errorfs.New(disk)
+	p := mixed(t, fs, 1500)
+	mixedTail(t, p)
+	room := false
+	fs.SetRules(func(op errorfs.Op) errorfs.Fault {
+		room = room || op.Kind == errorfs.Remove && errorfs.Base("*.log")(op)
+		if !room && op.Kind == errorfs.Write {
+			return errorfs.Fault{Err: syscall.ENOSPC}
+		}
+		return errorfs.Fault{}
+	})
+	_, err := p.DeleteRecords(83)
+	require.NoError(t, err)
+	require.True(t, room)
+	o := testOptions()
+	o.RecoveryPoint = 50
+	again := open(t, disk.CrashClone(1, 0), partitionDir, o)
+	require.Equal(t, p.Producers(), again.Producers())
+	a, err := again.AppendAsLeader(idempotent(1, 0, 79, 1, 100), 1)
+	require.NoError(t, err)
+	require.True(t, a.Duplicate)
+}
+
+// TestOpenOnFullDisk: recovery writes nothing that it cannot do without.
+func TestOpenOnFullDisk(t *testing.T) {
+	disk := newDisk(t)
+	p := mixed(t, disk, 1500)
+	require.NoError(t, p.FlushTo(52))
+	full := errorfs.New(disk.CrashClone(1, 0), errorfs.Fail(syscall.ENOSPC, errorfs.Kinds(errorfs.Write)))
+	again := open(t, full, partitionDir, testOptions())
+	require.Equal(t, model.Offset(52), again.EndOffset())
+	require.Equal(t, p.Producers(), again.Producers())
+	require.Len(t, contents(t, again), 51)
+	require.NoError(t, again.Failed())
 }
 
 // TestGroupCommit: callers that come while a flush runs share the next one.

@@ -1,11 +1,19 @@
 package commitlog
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"sync"
 
+	"highwater.dev/broker/commitlog/checkpoint"
 	"highwater.dev/broker/model"
+	"highwater.dev/broker/segment"
 )
+
+// errUnwritten says that something could not be written, for want of room most often, and that all that was durable
+// still is: the partition has not failed, and the next flush tries again.
+var errUnwritten = errors.New("commitlog: not written yet")
 
 // flushState shares one fsync between the callers that wait for it (group commit).
 type flushState struct {
@@ -25,7 +33,8 @@ func (p *Partition) RecoveryPoint() model.Offset {
 
 // FlushTo returns when every record below o is durable (all there are, when o is above the log end). Concurrent
 // callers share one fsync: whoever comes while one runs waits for it, and one of them runs the next for all.
-// A failed fsync is never retried: see Failed. Errors: KAFKA_STORAGE_ERROR.
+// A failed fsync is never retried: see Failed. What could not be written on a full disk is only not durable yet.
+// Errors: KAFKA_STORAGE_ERROR.
 func (p *Partition) FlushTo(o model.Offset) error {
 	f := &p.flush
 	f.mu.Lock()
@@ -53,25 +62,47 @@ func (p *Partition) FlushTo(o model.Offset) error {
 		return nil // Close, which ran beside, has done it
 	}
 	if err != nil {
-		return p.fail(err)
+		return p.flushError(err)
 	}
 	f.point = max(f.point, min(end, f.ceiling))
 	return nil
 }
 
-// sync makes everything that is in the log now durable and returns the log end offset it had.
+// flushError judges an error of sync: after a failed fsync nobody knows what is on disk.
+func (p *Partition) flushError(err error) error {
+	if errors.Is(err, errUnwritten) {
+		return storageError(err)
+	}
+	return p.fail(err)
+}
+
+// sync makes everything that is in the log now durable and returns the log end offset it had. The recovery point may
+// only rise when all of it is: recovery takes what lies below from these files. Errors: errUnwritten, or any other when
+// an fsync failed.
 func (p *Partition) sync() (model.Offset, error) {
 	end := p.EndOffset()
 	if err := p.log.Flush(); err != nil {
-		return 0, err
+		return 0, unlessFailed(err)
 	}
 	if err := p.txns.Flush(); err != nil {
-		return 0, err
+		return 0, unlessFailed(err)
 	}
 	if err := p.syncSnapshots(); err != nil {
 		return 0, err
 	}
-	return end, p.epochs.Flush()
+	err := p.epochs.Flush()
+	if errors.Is(err, checkpoint.ErrNotReplaced) {
+		err = fmt.Errorf("%w: %w", errUnwritten, err)
+	}
+	return end, err
+}
+
+// unlessFailed marks errors of the log and the transaction index that leave nothing in doubt.
+func unlessFailed(err error) error {
+	if errors.Is(err, segment.ErrFailed) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errUnwritten, err)
 }
 
 // lowerRecoveryPoint follows a truncation. The caller holds mu.

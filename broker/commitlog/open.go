@@ -164,7 +164,10 @@ func (p *Partition) recovered() error {
 	if !p.opts.Clean {
 		p.flush.point = min(max(p.opts.RecoveryPoint, start), end)
 		if p.replay.batches > 0 {
-			return p.takeSnapshot(end, false)
+			if err := p.takeSnapshot(end, false); err != nil {
+				// A full disk must not keep a log from being opened: the next recovery replays the same batches.
+				p.logger.Warn("no producer snapshot after recovery", "partition", p.tp.String(), "offset", end, "error", err)
+			}
 		}
 	}
 	return nil

@@ -128,7 +128,7 @@ func (p *Partition) tieSnapshots(segments []segment.Info) {
 }
 
 // syncSnapshots makes the snapshots taken so far durable and deletes those that neither belong to a segment nor are
-// the latest.
+// the latest. Errors as for sync.
 func (p *Partition) syncSnapshots() error {
 	p.stateMu.Lock()
 	var pending []model.Offset
@@ -157,17 +157,20 @@ func (p *Partition) syncSnapshots() error {
 			p.snaps[i].synced, latest = true, p.snaps[i].offset
 		}
 	}
-	return p.dropSnapshots(func(s snapshot) bool { return !s.segment && s.offset < latest })
+	if err := p.dropSnapshots(func(s snapshot) bool { return !s.segment && s.offset < latest }); err != nil {
+		return fmt.Errorf("%w: %w", errUnwritten, err)
+	}
+	return nil
 }
 
-// syncFile syncs a file by name. One that was removed meanwhile needs no sync.
+// syncFile syncs a file by name. One that was removed meanwhile needs no sync. Errors as for sync.
 func syncFile(fs vfs.FS, name string) error {
 	f, err := fs.Open(name)
 	if vfs.IsNotExist(err) {
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUnwritten, err)
 	}
 	return errors.Join(f.Sync(), f.Close())
 }

@@ -79,7 +79,15 @@ func (l *store) TrimTo(start model.Offset) error {
 		return nil
 	}
 	// Everything goes. What has been deleted already makes room for the new segment's name.
-	if _, err := l.roll(l.active(), &record.Header{BaseOffset: end}); err != nil {
+	s, next := l.active(), record.Header{BaseOffset: end}
+	_, err = l.roll(s, &next)
+	if err != nil && !errors.Is(err, ErrFailed) {
+		// A full disk has no room for the rest of the indexes of a segment that goes at once. Empty ones are right, only slow.
+		if err = errors.Join(s.offsets.reset(), s.times.reset()); err == nil {
+			_, err = l.roll(s, &next)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	return l.dropUpTo(start)

@@ -102,15 +102,14 @@ func (l *store) roll(s *segment, h *record.Header) (*segment, error) {
 	l.mu.Unlock()
 	if durable {
 		if err := l.syncIndexes(s); err != nil {
+			l.unseal(s)
 			return nil, err
 		}
 	}
 	next := newSegment(l.fs, l.dir, base)
 	f, err := l.fs.Create(next.path(logSuffix))
 	if err != nil {
-		l.mu.Lock()
-		s.sealed, s.synced = false, false
-		l.mu.Unlock()
+		l.unseal(s)
 		return nil, fmt.Errorf("roll at offset %d: %w", base, err)
 	}
 	l.adopt(s, next, f)
@@ -118,6 +117,13 @@ func (l *store) roll(s *segment, h *record.Header) (*segment, error) {
 		l.observer.Rolled(base)
 	}
 	return next, nil
+}
+
+// unseal takes the seal back from a segment that stays active.
+func (l *store) unseal(s *segment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.sealed, s.synced = false, false
 }
 
 // adopt makes next, with its empty .log file f, the active segment after s.

@@ -26,7 +26,7 @@ type AbortedTxn struct {
 // abort marker. The log deletes the file with its segment. Safe for concurrent use.
 type TxnIndex interface {
 	// Append adds a transaction whose marker is in the segment that begins at base. Markers come in the order of
-	// their offsets. Durable after Flush.
+	// their offsets. Durable after Flush; on a full disk the entry waits in memory until then.
 	Append(base model.Offset, t AbortedTxn) error
 	// Collect appends to dst the aborted transactions that have records in [from, upTo).
 	Collect(from, upTo model.Offset, dst []AbortedTxn) []AbortedTxn
@@ -34,7 +34,8 @@ type TxnIndex interface {
 	Truncate(to model.Offset) error
 	// Removed forgets the transactions of a segment that the log has deleted, with its file.
 	Removed(base model.Offset)
-	// Flush makes everything appended before the call durable. After an error the log folder is not to be used.
+	// Flush makes everything appended before the call durable. ErrFailed: an fsync failed, and the log folder is not to be
+	// used. After another error nothing is in doubt: the entries that could not be written wait for the next Flush.
 	Flush() error
 	Close() error
 }
@@ -69,6 +70,8 @@ type txnIndex struct {
 
 	mu      sync.Mutex
 	entries []txnEntry // ascending by Last
+	written int        // entries that are in their files; the rest waits
+	failed  error      // of an fsync
 	file    vfs.File   // of the segment appended to last; nil when none
 	base    model.Offset
 	size    int64 // of file
@@ -132,6 +135,7 @@ func (t *txnIndex) loadFile(base model.Offset) (damaged model.Offset, err error)
 		}
 		last = e.Last
 		t.entries = append(t.entries, txnEntry{AbortedTxn: e, base: base})
+		t.written++
 	}
 	if good == size {
 		return model.NoOffset, nil
@@ -145,19 +149,31 @@ func (t *txnIndex) Append(base model.Offset, a AbortedTxn) error {
 	if n := len(t.entries); n > 0 && t.entries[n-1].Last >= a.Last {
 		return fmt.Errorf("%w: abort marker at %d after one at %d", ErrOutOfOrder, a.Last, t.entries[n-1].Last)
 	}
-	if err := t.use(base); err != nil {
+	t.entries = append(t.entries, txnEntry{AbortedTxn: a, base: base})
+	if err := t.write(); errors.Is(err, ErrFailed) {
 		return err
 	}
-	b := a.encode()
-	n, err := t.file.WriteAt(b[:], t.size)
-	if err == nil && n < len(b) {
-		err = io.ErrShortWrite
+	return nil
+}
+
+// write puts the entries that wait into their files.
+func (t *txnIndex) write() error {
+	for ; t.written < len(t.entries); t.written++ {
+		e := &t.entries[t.written]
+		if err := t.use(e.base); err != nil {
+			return err
+		}
+		b := e.encode()
+		n, err := t.file.WriteAt(b[:], t.size)
+		if err == nil && n < len(b) {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			// A part that stays behind is overwritten by the next attempt, or found damaged after a crash.
+			return errors.Join(err, t.file.Truncate(t.size))
+		}
+		t.size, t.dirty = t.size+txnEntrySize, true
 	}
-	if err != nil {
-		return errors.Join(err, t.file.Truncate(t.size))
-	}
-	t.size, t.dirty = t.size+txnEntrySize, true
-	t.entries = append(t.entries, txnEntry{AbortedTxn: a, base: base})
 	return nil
 }
 
@@ -166,7 +182,7 @@ func (t *txnIndex) use(base model.Offset) error {
 	if t.file != nil && t.base == base {
 		return nil
 	}
-	if err := t.flush(); err != nil {
+	if err := t.sync(); err != nil {
 		return err
 	}
 	f, err := t.fs.OpenReadWrite(filePath(t.dir, base, txnIndexSuffix))
@@ -211,13 +227,15 @@ func (t *txnIndex) Truncate(to model.Offset) error {
 		gone = gone[n:]
 		keep := 0
 		for j := i - 1; j >= 0 && t.entries[j].base == base; j-- {
-			keep++
+			if j < t.written {
+				keep++
+			}
 		}
 		if err := t.cut(base, int64(keep)*txnEntrySize); err != nil {
 			return err
 		}
 	}
-	t.entries = t.entries[:i]
+	t.entries, t.written = t.entries[:i], min(t.written, i)
 	return nil
 }
 
@@ -233,12 +251,17 @@ func (t *txnIndex) cut(base model.Offset, size int64) error {
 		return err
 	}
 	t.size, t.dirty = size, true
-	return t.flush()
+	return t.sync()
 }
 
 func (t *txnIndex) Removed(base model.Offset) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for _, e := range t.entries[:t.written] {
+		if e.base == base {
+			t.written--
+		}
+	}
 	t.entries = slices.DeleteFunc(t.entries, func(e txnEntry) bool { return e.base == base })
 	if t.file != nil && t.base == base {
 		t.closeFile()
@@ -253,16 +276,27 @@ func (t *txnIndex) Flush() error {
 }
 
 func (t *txnIndex) flush() error {
+	if err := t.write(); err != nil {
+		return err
+	}
+	return t.sync()
+}
+
+// sync makes the open file durable.
+func (t *txnIndex) sync() error {
+	if t.failed != nil {
+		return t.failed
+	}
 	if t.file == nil || !t.dirty {
 		return nil
 	}
-	if err := t.file.Sync(); err != nil {
-		return err
+	err := t.file.Sync()
+	if err == nil && t.made {
+		err = t.fs.SyncDir(t.dir)
 	}
-	if t.made {
-		if err := t.fs.SyncDir(t.dir); err != nil {
-			return err
-		}
+	if err != nil {
+		t.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+		return t.failed
 	}
 	t.dirty, t.made = false, false
 	return nil
