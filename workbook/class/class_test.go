@@ -60,6 +60,26 @@ func TestClass(t *testing.T) {
 	}
 	require.NotContains(t, progress, "before")
 
+	checkFiles(t, out)
+
+	// Again: nothing is graded anew but what changed.
+	put("bob.zip", makeZip(t, files[:1]))
+	grades, progress = run()
+	require.Equal(t, 3, strings.Count(progress, "as graded before"), progress)
+	require.Contains(t, progress, "bob: 10 of 15 points (")
+	require.Equal(t, "ada", grades[1].Learner)
+	require.Equal(t, 10, grades[1].Points)
+	require.NotEmpty(t, grades[1].Exercises[1].Message)
+
+	o.Grade.Seed = 100
+	o.Grade.Chapters = []*manifest.Chapter{chapter}
+	_, progress = run()
+	require.NotContains(t, progress, "as graded before", "another seed grades everybody again")
+}
+
+// checkFiles reads what the class's run wrote.
+func checkFiles(t *testing.T, out string) {
+	t.Helper()
 	f, err := os.Open(filepath.Join(out, "grades.csv"))
 	require.NoError(t, err)
 	rows, err := csv.NewReader(f).ReadAll()
@@ -76,20 +96,6 @@ func TestClass(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(report), "## 1.2 The mean: FAIL\n\n    at mean.go:3: ")
 	require.NotContains(t, string(report), "\x1b")
-
-	// Again: nothing is graded anew but what changed.
-	put("bob.zip", makeZip(t, files[:1]))
-	grades, progress = run()
-	require.Equal(t, 3, strings.Count(progress, "as graded before"), progress)
-	require.Contains(t, progress, "bob: 10 of 15 points (")
-	require.Equal(t, "ada", grades[1].Learner)
-	require.Equal(t, 10, grades[1].Points)
-	require.NotEmpty(t, grades[1].Exercises[1].Message)
-
-	o.Grade.Seed = 100
-	o.Grade.Chapters = []*manifest.Chapter{chapter}
-	_, progress = run()
-	require.NotContains(t, progress, "as graded before", "another seed grades everybody again")
 }
 
 func TestNobodyIsGradedByABrokenCheckout(t *testing.T) {
