@@ -37,9 +37,8 @@ func Serve(l net.Listener, dir string) error {
 		}
 		name := filepath.Join(dir, fmt.Sprintf("floor-%d.log", id))
 		go func() {
-			defer conn.Close()
 			// The client sees the closed connection and reports it: nothing to add here.
-			_ = serve(conn, name)
+			_ = errors.Join(serve(conn, name), conn.Close())
 		}()
 	}
 }
@@ -49,7 +48,7 @@ func serve(conn net.Conn, name string) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // nobody reads it again
 	in := bufio.NewReaderSize(conn, 4096)
 	buf := make([]byte, 0, 1<<20)
 	var pos int64
@@ -107,7 +106,7 @@ func push(addr string, frameBytes, total int64) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // every answer has been read
 	frame := make([]byte, 4+frameBytes)
 	binary.BigEndian.PutUint32(frame, uint32(frameBytes))
 	for i := range frame[4:] {

@@ -84,14 +84,9 @@ func (m *Manager) rename(d *LogDir, tp model.TopicPartition, suffix string) (str
 	m.mu.Lock()
 	unique := fmt.Sprintf(".%016x%016x", m.rand.Uint64(), m.rand.Uint64())
 	m.mu.Unlock()
-	name := tp.String()
 	tail := fmt.Sprintf("-%d%s%s", tp.Partition, unique, suffix)
-	if topic := tp.Topic; len(topic)+len(tail) > maxName {
-		name = topic[:maxName-len(tail)] + tail
-	} else {
-		name = topic + tail
-	}
-	to := path.Join(d.path, name)
+	topic := tp.Topic[:min(len(tp.Topic), maxName-len(tail))]
+	to := path.Join(d.path, topic+tail)
 	return to, m.o.FS.Rename(path.Join(d.path, tp.String()), to)
 }
 

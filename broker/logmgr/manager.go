@@ -19,7 +19,7 @@ import (
 	"highwater.dev/broker/vfs"
 )
 
-// ErrDuplicate: two log dirs hold the same partition.
+// ErrDuplicate says that two log dirs hold the same partition.
 var ErrDuplicate = errors.New("logmgr: partition is in two log dirs")
 
 // Options say which log dirs a Manager owns. FS, Config and Clock are needed.

@@ -13,7 +13,7 @@ const (
 	recordVersion = 0
 )
 
-// ErrFormat: the bytes are not a metadata record of a version that this program knows.
+// ErrFormat says that the bytes are not a metadata record of a version that this program knows.
 var ErrFormat = errors.New("metadata: not a record that this version understands")
 
 // AppendRecord appends r's bytes to dst. See doc.go for the picture.

@@ -9,7 +9,7 @@ import (
 	"highwater.dev/broker/model"
 )
 
-// ErrReplay: a record contradicts the image, so the log is damaged or was written by a faulty controller.
+// ErrReplay says that a record contradicts the image, so the log is damaged or was written by a faulty controller.
 var ErrReplay = errors.New("metadata: record contradicts the image")
 
 // Image is the cluster's metadata after a prefix of the metadata log. It is not safe for concurrent use: its

@@ -58,13 +58,13 @@ const (
 // Compression of the batch's records.
 func (a Attributes) Compression() Compression { return Compression(a & CompressionMask) }
 
-// LogAppendTime: MaxTimestamp is the time of the append and stands for every record's.
+// LogAppendTime says that MaxTimestamp is the time of the append and stands for every record's.
 func (a Attributes) LogAppendTime() bool { return a&LogAppendTimeFlag != 0 }
 
-// Transactional: the batch belongs to a transaction.
+// Transactional says that the batch belongs to a transaction.
 func (a Attributes) Transactional() bool { return a&TransactionalFlag != 0 }
 
-// Control: the batch holds one control record, a transaction marker, for brokers and not for consumers.
+// Control says that the batch holds one control record, a transaction marker, for brokers and not for consumers.
 func (a Attributes) Control() bool { return a&ControlFlag != 0 }
 
 // Header is a batch's header, decoded.

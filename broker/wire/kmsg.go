@@ -15,7 +15,7 @@ const (
 	maxKmsgDecodes = 4
 )
 
-// ErrFrameTooLarge: a request other than Produce or Fetch is larger than MaxKmsgFrame.
+// ErrFrameTooLarge says that a request other than Produce or Fetch is larger than MaxKmsgFrame.
 var ErrFrameTooLarge = errors.New("wire: frame is too large for its kind of request")
 
 var kmsgSlots = make(chan struct{}, maxKmsgDecodes)

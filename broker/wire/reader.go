@@ -8,7 +8,7 @@ import (
 	"highwater.dev/broker/model"
 )
 
-// ErrMalformed: the bytes of a message end early, or a length or count contradicts them.
+// ErrMalformed says that the bytes of a message end early, or a length or count contradicts them.
 var ErrMalformed = errors.New("wire: malformed message")
 
 // Reader takes the protocol's primitives from the front of a byte slice. The first failure sticks: every later
