@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 CRASH_ROUNDS ?= 200
 LINT := go tool -modfile=.ci/lint.mod golangci-lint
 
-.PHONY: build test start check race fuzz bench crash conformance conformance-kafka help
+.PHONY: build test start check drift mutants race fuzz bench crash conformance conformance-kafka help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -32,8 +32,15 @@ check: ## formatting, vet, linters
 	go mod tidy -diff
 	$(LINT) run ./...
 
-race: ## the same tests under the race detector
-	CGO_ENABLED=1 go test -race -short ./broker/... ./chapters/... ./solutions/... ./workbook/...
+drift: build ## exercises are what the solutions make; every exercise compiles
+	bin/highwater generate --check
+	go vet -tags mine ./exercises/... ./chapters/...
+
+mutants: build ## every named wrong program is rejected by its exercise's tests
+	bin/highwater mutants
+
+race: ## the tests of broker, chapters and benchmarks under the race detector
+	CGO_ENABLED=1 go test -race ./broker/... ./chapters/... ./bench/...
 
 fuzz: ## every fuzz target for FUZZTIME
 	@go list ./... | while read -r pkg; do \
