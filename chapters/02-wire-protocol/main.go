@@ -150,16 +150,16 @@ Try, in another terminal:
   seq 5 | kcat -P -b %[1]s -t hello          # five records
   kcat -C -b %[1]s -t hello -o beginning -e  # read them, end at the end
   kcat -C -b %[1]s -t hello -o end           # a long poll: write more beside it
-  printf '\177\377\377\377' | nc -q 1 %[6]s     # a frame of 2 GiB, it says
+  bash -c 'exec 3<>/dev/tcp/%[6]s; printf "\177\377\377\377" >&3; cat <&3'   # a frame of 2 GiB, it says
 Ctrl-C ends it.
 `, addr, o.impl, o.loop, o.transfer, o.dir, hostAndPort(addr))
 }
 
-// hostAndPort is addr as nc takes it.
+// hostAndPort is addr as bash's /dev/tcp takes it.
 func hostAndPort(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return addr
 	}
-	return host + " " + port
+	return host + "/" + port
 }
