@@ -29,10 +29,14 @@ func (m *Machine) deleteTopics(req *kmsg.DeleteTopicsRequest) ([]metadata.Record
 	}
 	var records []metadata.Record
 	for _, a := range asked {
-		// A duplicate is answered once, where it came first.
+		// A duplicate is answered once, where it came first. A topic that came by name and by id is answered by its name.
 		switch {
 		case a.Topic != nil && names[*a.Topic] < 0, a.Topic == nil && ids[a.TopicID] < 0:
 			continue
+		case a.Topic == nil && ids[a.TopicID] == 1:
+			if t := m.image.TopicByID(a.TopicID); t != nil && names[t.Name] == 1 {
+				continue
+			}
 		}
 		topic, err := m.deletable(a, req.Version, names, ids)
 		result := kmsg.NewDeleteTopicsResponseTopic()

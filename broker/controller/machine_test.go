@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -232,16 +233,6 @@ func TestAlterConfigsRecords(t *testing.T) {
 func TestDeleteByIDAndDisabled(t *testing.T) {
 	c := newCluster(t, 1)
 	made := created(t, c.do(create(topic("a", 1, 1))))
-	name := "a"
-	both := c.do(remove(kmsg.DeleteTopicsRequestTopic{Topic: &name}, kmsg.DeleteTopicsRequestTopic{TopicID: made.TopicID}))
-	codes := []int16{}
-	for _, r := range both.(*kmsg.DeleteTopicsResponse).Topics {
-		codes = append(codes, r.ErrorCode)
-	}
-	require.Equal(t, []int16{kerr.InvalidRequest.Code, 0}, codes, "the id counts, the name that means the same does not")
-	require.Nil(t, c.machine.Image().Topic("a"))
-
-	made = created(t, c.do(create(topic("a", 1, 1))))
 	c.cfg.DeleteTopicEnable = false
 	old := kmsg.NewPtrDeleteTopicsRequest()
 	for version, want := range map[int16]int16{1: kerr.InvalidRequest.Code, 3: kerr.TopicDeletionDisabled.Code} {
@@ -253,6 +244,48 @@ func TestDeleteByIDAndDisabled(t *testing.T) {
 	require.Zero(t, resp.ErrorCode)
 	require.Equal(t, "a", *resp.Topic)
 	require.Nil(t, c.machine.Image().Topic("a"))
+}
+
+// TestDeleteTwiceNamed: what is named twice is answered once and stays, as Apache Kafka 4.3 does it; only a name that came twice
+// takes nothing from the same topic's id.
+func TestDeleteTwiceNamed(t *testing.T) {
+	c := newCluster(t, 1)
+	a, b := created(t, c.do(create(topic("a", 1, 1)))), created(t, c.do(create(topic("b", 1, 1))))
+	byName := func(name string) kmsg.DeleteTopicsRequestTopic { return kmsg.DeleteTopicsRequestTopic{Topic: &name} }
+	byID := func(id [16]byte) kmsg.DeleteTopicsRequestTopic { return kmsg.DeleteTopicsRequestTopic{TopicID: id} }
+	const mapped = "a INVALID_REQUEST The provided topic name maps to an ID that was already supplied."
+	for _, step := range []struct {
+		name string
+		req  *kmsg.DeleteTopicsRequest
+		want []string
+		left []string
+	}{
+		{"name and id", remove(byName("a"), byID(a.TopicID)), []string{mapped}, []string{"a", "b"}},
+		{"id and name", remove(byID(a.TopicID), byName("a")), []string{mapped}, []string{"a", "b"}},
+		{"id twice and name", remove(byID(a.TopicID), byName("a"), byID(a.TopicID)), []string{"- INVALID_REQUEST Duplicate topic id.", mapped},
+			[]string{"a", "b"}},
+		{"name twice", remove(byName("a"), byName("a")), []string{"a INVALID_REQUEST Duplicate topic name."}, []string{"a", "b"}},
+		{"id twice", remove(byID(a.TopicID), byID(a.TopicID)), []string{"- INVALID_REQUEST Duplicate topic id."}, []string{"a", "b"}},
+		{"name and id, and another", remove(byID(a.TopicID), byName("b"), byName("a")), []string{"b", mapped}, []string{"a"}},
+		{"name twice and id", remove(byName("a"), byName("a"), byID(a.TopicID)), []string{"a INVALID_REQUEST Duplicate topic name.", "a"}, nil},
+		{"gone", remove(byID(b.TopicID)), []string{"- UNKNOWN_TOPIC_ID This server does not host this topic ID."}, nil},
+	} {
+		var got []string
+		for _, r := range c.do(step.req).(*kmsg.DeleteTopicsResponse).Topics {
+			said := "-"
+			if r.Topic != nil {
+				said = *r.Topic
+			}
+			if e := kerr.TypedErrorForCode(r.ErrorCode); e != nil {
+				said += " " + e.Message + " " + *r.ErrorMessage
+			}
+			got = append(got, said)
+		}
+		require.Equal(t, step.want, got, step.name)
+		for _, name := range []string{"a", "b"} {
+			require.Equal(t, slices.Contains(step.left, name), c.machine.Image().Topic(name) != nil, "%s: %s", step.name, name)
+		}
+	}
 }
 
 func TestCollidingNamesAreForgotten(t *testing.T) {
