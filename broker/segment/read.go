@@ -52,6 +52,7 @@ type view struct {
 	s       *segment
 	size    int64
 	next    model.Offset
+	after   model.Offset // where the next segment begins; 0 for the active one
 	pos     int64 // where the batch that begins at from starts; -1 not known
 	limit   int64 // where the first batch at limit or above starts; -1 not known
 	exact   bool  // limit is a batch's base offset, or the end
@@ -80,8 +81,8 @@ func (l *store) read(from, limit model.Offset, maxBytes int) (r vfs.Region, agai
 		switch {
 		case err == nil:
 			return r, false, nil
-		case errors.Is(err, io.EOF) && from < v.next && !v.active:
-			from = v.next // a gap at the segment's end: the next one has the batch
+		case errors.Is(err, io.EOF) && from < v.after:
+			from = v.after // a gap at the segment's end, or behind it: the next one has the batch
 		case errors.Is(err, io.EOF):
 			return vfs.Region{}, false, nil
 		case l.changedSince(v.changes):
@@ -115,6 +116,9 @@ func (l *store) look(v *view, i int, from, limit model.Offset) (int, error) {
 	}
 	s := l.segments[i]
 	*v = view{s: s, size: s.size, next: s.next, pos: -1, limit: -1, changes: l.changes, active: s == active}
+	if !v.active {
+		v.after = l.segments[i+1].base
+	}
 	if limit >= s.next {
 		v.limit, v.exact = s.size, true
 	}

@@ -142,10 +142,16 @@ func rollBySize(t *lab.T, impl Impl) {
 	for i := range 40 {
 		r.append(50+7*(i%5), model.TimestampMs(i))
 	}
-	exact := 1000 - len(logtest.Make(0, []model.TimestampMs{0}, 0, 0).Bytes) - 2 // a value of this size fills a segment to the byte
-	r.append(exact, 41)
-	r.append(1, 42)
 	r.checkSizes(1000)
+	r.checkFiles()
+
+	// Two batches of 500 bytes fill 1000 to the byte, and a third has no room.
+	r = newRig(t, impl, limits())
+	value := 500 - (len(logtest.Make(0, []model.TimestampMs{0}, 200, 0).Bytes) - 200)
+	for range 3 {
+		r.append(value, 1)
+	}
+	r.expectBases("three batches of 500 bytes, segment.bytes 1000", 0, 2)
 	r.checkFiles()
 }
 

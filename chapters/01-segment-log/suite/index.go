@@ -121,7 +121,7 @@ func indexIsSparse(t *lab.T, impl Impl) {
 
 func lookupIsShort(t *lab.T, impl Impl) {
 	disk := &countFS{FS: vfs.NewMem()}
-	r := newRigOn(t, impl, disk, segment.Limits{SegmentBytes: 1 << 30, IndexBytes: 1 << 20, IndexIntervalBytes: 4096})
+	r := newRigOn(t, impl, disk, segment.Limits{SegmentBytes: 150000, IndexBytes: 1 << 20, IndexIntervalBytes: 4096})
 	for range 400 {
 		r.append(1000, 1)
 	}

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"highwater.dev/broker/model"
+	"highwater.dev/broker/segment/logtest"
 	"highwater.dev/workbook/lab"
 )
 
@@ -18,6 +19,11 @@ var read = []lab.Test[Impl]{
 		Exercise: "1.4", Name: "never-past-limit", Kind: lab.Public,
 		Invariant: lab.Invariant{ID: "LOG-18", Sentence: "no batch whose base offset is the limit or above is served"},
 		Run:       neverPastLimit,
+	},
+	{
+		Exercise: "1.4", Name: "read-over-a-gap", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-13", Sentence: "an offset that no batch holds finds the next batch, in the next segment if need be"},
+		Run:       readOverAGap,
 	},
 	{
 		Exercise: "1.4", Name: "region-outlives-segment", Kind: lab.Public,
@@ -60,6 +66,18 @@ func neverPastLimit(t *lab.T, impl Impl) {
 	}
 }
 
+func readOverAGap(t *lab.T, impl Impl) {
+	r := newRig(t, impl, limits())
+	for _, base := range []model.Offset{0, 7, 8, 1 << 33} { // the last is too far for an index entry: its segment begins there
+		b := logtest.Make(base, []model.TimestampMs{1, 2}[:1], 20, 0)
+		r.must("append", r.log.Append(b.Bytes))
+		r.model.Append(b)
+	}
+	for _, from := range []model.Offset{0, 1, 6, 7, 8, 9, 1 << 20, 1<<33 - 1, 1 << 33} {
+		r.model.CheckRead(r, r.log, from, r.model.End(), 1)
+	}
+}
+
 func regionOutlivesSegment(t *lab.T, impl Impl) {
 	r := newRig(t, impl, limits())
 	for range 20 {
@@ -68,8 +86,9 @@ func regionOutlivesSegment(t *lab.T, impl Impl) {
 	first := r.model.Batches[0].Bytes
 	region, err := r.log.Read(0, 1, 1)
 	r.must("read", err)
-	r.must("trim", r.log.TrimTo(15))
-	r.model.TrimTo(15)
+	r.must("trim", r.log.TrimTo(17))
+	r.model.TrimTo(17)
+	r.checkReads() // below the start nothing is served, though its segment's file is there
 	last, err := r.log.Read(19, 20, 1)
 	r.must("read", err)
 	r.must("close", r.log.Close())

@@ -170,9 +170,9 @@ func observerHears(t *lab.T, impl Impl) {
 	hears("recovery from the start", ear.batches, bases)
 
 	*ear = listener{}
-	r.opts.ReplayFrom = 21
+	r.opts.ReplayFrom = 27
 	r.reopen(true)
-	hears("replay from 21", ear.batches, bases[10:])
+	hears("replay from 27", ear.batches, bases[13:])
 
 	*ear = listener{}
 	r.must("trim", r.log.TrimTo(segments[2]))

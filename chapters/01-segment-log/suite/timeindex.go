@@ -46,6 +46,26 @@ func recordNotBatch(t *lab.T, impl Impl) {
 	r.model.TrimTo(1)
 	r.model.CheckTime(r, r.log, 50) // offset 0 is below the start now
 	r.model.CheckTime(r, r.log, 100)
+
+	// The time that makes a batch look right may be below the start: then a later batch has the answer.
+	r = newRig(t, impl, limits())
+	r.append(10, 200, 50)
+	r.append(10, 150)
+	r.must("trim", r.log.TrimTo(1))
+	r.model.TrimTo(1)
+	r.model.CheckTime(r, r.log, 120)
+	r.model.CheckTime(r, r.log, 180)
+
+	// The same time again and again, and the largest time well before an index entry.
+	r = newRig(t, impl, segment.Limits{SegmentBytes: 1 << 20, IndexBytes: 1 << 20, IndexIntervalBytes: 100})
+	for i := range model.TimestampMs(9) {
+		r.append(10, 1000+100*i)
+		r.append(10, 1000+100*i)
+		for range i % 4 {
+			r.append(10, 950)
+		}
+	}
+	r.model.CheckTimes(r, r.log)
 }
 
 func timesInAnyOrder(t *lab.T, impl Impl) {
