@@ -21,8 +21,8 @@ import (
 // watermark has passed the records or after timeout.ms (REQUEST_TIMED_OUT: they may still commit). acks=0 gets no answer, and
 // an error closes the connection, which is all a client can be told. zstd needs version 7 (UNSUPPORTED_COMPRESSION_TYPE).
 //
-// Left out: transactions. A transactional batch is INVALID_TXN_STATE, as from a producer that never enrolled the partition. No quotas: the
-// throttle time is 0.
+// Left out: transactions. A transactional batch is INVALID_TXN_STATE, as from a producer that never enrolled the partition; without a
+// transactional.id in the request it is TRANSACTIONAL_ID_AUTHORIZATION_FAILED, Kafka's answer. No quotas: the throttle time is 0.
 
 // produceState is what a connection keeps for its produce requests.
 type produceState struct {
@@ -114,7 +114,10 @@ func (s *session) appendOne(p *produceState, t *wire.Topic, records []byte, r *p
 		if q.Version < 7 && p.header.Attributes.Compression() == record.Zstd {
 			return kerr.UnsupportedCompressionType
 		}
-		if p.header.Attributes.Transactional() {
+		switch {
+		case p.header.Attributes.Transactional() && !q.Transactional:
+			return errNoTransaction
+		case p.header.Attributes.Transactional():
 			return errNotEnrolled
 		}
 	}
@@ -137,8 +140,9 @@ func (s *session) appendOne(p *produceState, t *wire.Topic, records []byte, r *p
 }
 
 var (
-	errNoBatch     = fmt.Errorf("%w: a partition's data must be one record batch", kerr.InvalidRecord)
-	errNotEnrolled = fmt.Errorf("%w: transactions are not served; no partition is part of one", kerr.InvalidTxnState)
+	errNoBatch       = fmt.Errorf("%w: a partition's data must be one record batch", kerr.InvalidRecord)
+	errNoTransaction = fmt.Errorf("%w: transactional records without a transactional.id", kerr.TransactionalIDAuthorizationFailed)
+	errNotEnrolled   = fmt.Errorf("%w: transactions are not served; no partition is part of one", kerr.InvalidTxnState)
 )
 
 // recordErrors names the refused records (KIP-467).

@@ -78,7 +78,7 @@ func appendRules(t *config.Topic, now model.TimestampMs) record.Rules {
 func batchError(err error) error {
 	code := kerr.CorruptMessage
 	switch {
-	case errors.Is(err, record.ErrInvalid), errors.Is(err, record.ErrMagic):
+	case errors.Is(err, record.ErrInvalid), errors.Is(err, record.ErrMagic), errors.Is(err, record.ErrShort):
 		code = kerr.InvalidRecord
 	case errors.Is(err, record.ErrTimestamp):
 		code = kerr.InvalidTimestamp

@@ -66,7 +66,7 @@ func TestAppendRefused(t *testing.T) {
 		code  string
 	}{
 		{"crc", testTopic(), broken, "CORRUPT_MESSAGE"},
-		{"cut", testTopic(), batch(1, 10)[:70], "CORRUPT_MESSAGE"},
+		{"cut", testTopic(), batch(1, 10)[:70], "INVALID_RECORD"},
 		{"two batches", testTopic(), append(batch(1, 10), batch(1, 10)...), "INVALID_RECORD"},
 		{"too large", small, batch(1, 200), "MESSAGE_TOO_LARGE"},
 		{"larger than a segment", narrow, batch(1, 300), "RECORD_LIST_TOO_LARGE"},
