@@ -53,9 +53,9 @@ type view struct {
 	size    int64
 	next    model.Offset
 	after   model.Offset // where the next segment begins; 0 for the active one
-	pos     int64 // where the batch that begins at from starts; -1 not known
-	limit   int64 // where the first batch at limit or above starts; -1 not known
-	exact   bool  // limit is a batch's base offset, or the end
+	pos     int64        // where the batch that begins at from starts; -1 not known
+	limit   int64        // where the first batch at limit or above starts; -1 not known
+	exact   bool         // limit is a batch's base offset, or the end
 	changes int
 	active  bool
 }
