@@ -297,6 +297,10 @@ func TestMetrics(t *testing.T) {
 	c := dial(t, s)
 	c.roundTrip([]byte("12345"))
 	c.roundTrip(make([]byte, 70000))
+	const sent = 2*8 + 5 + 70000
+	require.Eventually(t, func() bool { return s.counters.bytesOut.Value() == sent }, patience, time.Millisecond,
+		"responses are counted after the peer has them")
+	requireNoBuffers(t, s)
 	got := map[string]float64{}
 	r.Each(func(sample metrics.Sample) {
 		name := sample.Name
@@ -308,7 +312,7 @@ func TestMetrics(t *testing.T) {
 	require.Equal(t, 1.0, got["highwater_network_connections"])
 	require.Equal(t, 2.0, got["highwater_network_requests_total"])
 	require.Equal(t, float64(2*14+5+70000), got["highwater_network_received_bytes_total"])
-	require.Equal(t, float64(2*8+5+70000), got["highwater_network_sent_bytes_total"])
+	require.Equal(t, float64(sent), got["highwater_network_sent_bytes_total"])
 	require.Contains(t, got, "highwater_network_connections_closed_total/idle")
 	require.Greater(t, got["highwater_network_buffer_bytes/pooled"], 70000.0)
 }
