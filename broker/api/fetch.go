@@ -34,6 +34,7 @@ type fetchState struct {
 	enc     wire.FetchResponse
 	result  wire.FetchPartitionResult
 	items   []fetchItem
+	dups    repeats
 	aborted []wire.AbortedTxn
 	read    replmgr.ReadRequest
 	found   replmgr.ReadResult
@@ -99,12 +100,7 @@ func (s *session) fetchContext(f *fetchState) *kerr.Error {
 		if q.SessionID != 0 {
 			s.api.sessions.remove(q.SessionID)
 		}
-		for i := range q.Topics() {
-			t := q.Topic(i)
-			for j := t.First; j < t.First+t.Count; j++ {
-				f.items = append(f.items, fetchItem{fetchAsk: askOf(&t, &q.Partitions[j])})
-			}
-		}
+		f.fullFetch()
 		return nil
 	}
 	fs, refused := s.api.sessions.find(s.nowMs(), q.SessionID, q.SessionEpoch, byID)
@@ -137,6 +133,28 @@ func (s *session) fetchContext(f *fetchState) *kerr.Error {
 	return nil
 }
 
+// fullFetch fills f.items from a request that names all it wants. What it wants of a partition that it names twice
+// is what it says last.
+func (f *fetchState) fullFetch() {
+	q := &f.req
+	several := len(q.Partitions) > 1
+	for i := range q.Topics() {
+		t := q.Topic(i)
+		for j := t.First; j < t.First+t.Count; j++ {
+			ask := askOf(&t, &q.Partitions[j])
+			if several {
+				if before, again := f.dups.put(&ask.fetchKey, len(f.items)); again {
+					f.items[before].fetchAsk = ask
+					f.dups.put(&ask.fetchKey, before)
+					continue
+				}
+			}
+			f.items = append(f.items, fetchItem{fetchAsk: ask})
+		}
+	}
+	f.dups.reset()
+}
+
 func askOf(t *wire.Topic, p *wire.FetchPartition) fetchAsk {
 	return fetchAsk{fetchKey: fetchKey{id: t.ID, topic: t.Name, index: p.Index}, offset: p.FetchOffset, maxBytes: p.MaxBytes,
 		currentEpoch: max(p.CurrentLeaderEpoch, model.NoLeaderEpoch), lastEpoch: p.LastFetchedEpoch}
@@ -154,11 +172,18 @@ func (s *session) resolve(f *fetchState) {
 		if err == nil && f.req.ReplicaID >= 0 {
 			err = kerr.NotLeaderForPartition
 		}
+		if f.wrongIsolation() || err == nil && it.maxBytes < 0 {
+			err = kerr.UnknownServerError // as Apache Kafka, whose readers throw
+		}
 		if err != nil {
 			it.partition = nil
 			it.answer = failedFetch(codeOf(err))
 		}
 	}
+}
+
+func (f *fetchState) wrongIsolation() bool {
+	return f.req.IsolationLevel != 0 && f.req.IsolationLevel != readCommitted
 }
 
 func failedFetch(code int16) fetchAnswer {
@@ -295,7 +320,11 @@ func (s *session) answerFetch(f *fetchState, req *wire.Request, resp *wire.Respo
 		sessionID = s.api.sessions.open(s.nowMs(), q.Version >= firstByID, f.items)
 	}
 	wire.BeginResponse(resp, &req.Header)
-	f.enc.Begin(resp, q.Version, 0, 0, sessionID)
+	code := int16(0)
+	if f.wrongIsolation() {
+		code = kerr.UnknownServerError.Code
+	}
+	f.enc.Begin(resp, q.Version, 0, code, sessionID)
 	f.leaders.list = f.leaders.list[:0]
 	for i := range f.items {
 		it := &f.items[i]

@@ -386,3 +386,47 @@ func TestFetchSessionTellsANewLogStart(t *testing.T) {
 	require.Equal(t, int64(1), p.LogStartOffset)
 	require.Empty(t, next(s, session, 3, 18, nil).Topics)
 }
+
+// TestFetchAPartitionTwice: a full fetch that names a partition twice gets it once, from where it says last.
+func TestFetchAPartitionTwice(t *testing.T) {
+	s := memory(t)
+	id := s.create("t", 2)
+	s.produce("t", "a")
+	s.produce("t", "b")
+	for _, version := range []int16{12, 13} {
+		q := fetchRequest("t", id, 0)
+		other, again := q.Topics[0].Partitions[0], q.Topics[0].Partitions[0]
+		other.Partition, again.FetchOffset = 1, 1
+		q.Topics[0].Partitions = append(q.Topics[0].Partitions, other, again)
+		a := call[*kmsg.FetchResponse](s, q, version)
+		require.Len(t, a.Topics, 1)
+		require.Len(t, a.Topics[0].Partitions, 2)
+		require.Zero(t, a.Topics[0].Partitions[0].Partition)
+		kept, _ := values(t, a.Topics[0].Partitions[0].RecordBatches)
+		require.Equal(t, []string{"b"}, kept)
+	}
+}
+
+// TestFetchNonsense is answered as Apache Kafka 4.3 does, whose readers throw: an isolation level that there is not, and a
+// negative maximum for a partition.
+func TestFetchNonsense(t *testing.T) {
+	s := memory(t)
+	id := s.create("t", 1)
+	s.produce("t", "a")
+	unknown := kerr.UnknownServerError.Code
+	for _, level := range []int8{2, -1} {
+		for _, version := range []int16{4, 12} {
+			q := fetchRequest("t", id, 0)
+			q.IsolationLevel = level
+			a := call[*kmsg.FetchResponse](s, q, version)
+			require.Equal(t, unknown, a.Topics[0].Partitions[0].ErrorCode)
+			require.Equal(t, version >= 7, a.ErrorCode == unknown)
+		}
+	}
+	q := fetchRequest("t", id, 0)
+	q.Topics[0].Partitions[0].PartitionMaxBytes = -1
+	a := call[*kmsg.FetchResponse](s, q, 12)
+	require.Zero(t, a.ErrorCode)
+	require.Equal(t, unknown, a.Topics[0].Partitions[0].ErrorCode)
+	require.Empty(t, a.Topics[0].Partitions[0].RecordBatches)
+}

@@ -21,8 +21,11 @@ import (
 // watermark has passed the records or after timeout.ms (REQUEST_TIMED_OUT: they may still commit). acks=0 gets no answer, and
 // an error closes the connection, which is all a client can be told. zstd needs version 7 (UNSUPPORTED_COMPRESSION_TYPE).
 //
-// Left out: transactions. A transactional batch is INVALID_TXN_STATE, as from a producer that never enrolled the partition; without a
-// transactional.id in the request it is TRANSACTIONAL_ID_AUTHORIZATION_FAILED, Kafka's answer. No quotas: the throttle time is 0.
+// A partition that a request names twice is appended to and answered once, by what was said last. Transactional batches
+// without a transactional.id refuse the whole request (TRANSACTIONAL_ID_AUTHORIZATION_FAILED).
+//
+// Left out: transactions. A transactional batch is INVALID_TXN_STATE, as from a producer that never enrolled the partition. No quotas: the
+// throttle time is 0.
 
 // produceState is what a connection keeps for its produce requests.
 type produceState struct {
@@ -30,6 +33,7 @@ type produceState struct {
 	enc     wire.ProduceResponse
 	header  record.Header
 	results []produceResult
+	dups    repeats
 	leaders endpointSet
 	waiter  *replmgr.Waiter
 	timer   pollTimer
@@ -38,6 +42,7 @@ type produceState struct {
 // produceResult is one partition's outcome. Partition is set while acks=all waits for its high watermark to pass last.
 type produceResult struct {
 	wire.ProducePartitionResult
+	repeated  bool // the request names the partition again further on, and that counts
 	partition *replmgr.Partition
 	last      model.Offset
 }
@@ -61,13 +66,32 @@ func (s *session) produce(req *wire.Request, resp *wire.Response) error {
 		}
 	}
 	wire.BeginResponse(resp, &req.Header)
-	p.enc.Begin(resp, p.req.Version, p.req.Topics())
+	s.answerProduce(p, resp)
+	return nil
+}
+
+// answerProduce writes the answer, each partition once.
+func (s *session) answerProduce(p *produceState, resp *wire.Response) {
+	topics := 0
+	for i := range p.req.Topics() {
+		if p.answered(p.req.Topic(i)) >= 0 {
+			topics++
+		}
+	}
+	p.enc.Begin(resp, p.req.Version, topics)
 	p.leaders.list = p.leaders.list[:0]
 	for i := range p.req.Topics() {
 		t := p.req.Topic(i)
-		p.enc.Topic(t.Name, t.ID, t.Count)
+		n := p.answered(t)
+		if n < 0 {
+			continue
+		}
+		p.enc.Topic(t.Name, t.ID, n)
 		for j := t.First; j < t.First+t.Count; j++ {
 			r := &p.results[j]
+			if r.repeated {
+				continue
+			}
 			if p.req.Version >= 10 && r.ErrorCode == kerr.NotLeaderForPartition.Code {
 				r.Leader = s.leaderOf(t.Name, t.ID, r.Index, &p.leaders)
 			}
@@ -75,29 +99,71 @@ func (s *session) produce(req *wire.Request, resp *wire.Response) error {
 		}
 	}
 	p.enc.End(0, p.leaders.list)
-	return nil
+}
+
+// answered is how many of a topic's partitions are answered; -1 when all it has are answered further on.
+func (p *produceState) answered(t wire.Topic) int {
+	n := t.Count
+	for j := t.First; j < t.First+t.Count; j++ {
+		if p.results[j].repeated {
+			n--
+		}
+	}
+	if n == 0 && t.Count > 0 {
+		return -1
+	}
+	return n
 }
 
 // appendAll appends every partition's batch and fills p.results. It returns how many wait for their high watermark.
 func (s *session) appendAll(p *produceState) (waiting int) {
 	q := &p.req
+	refused := s.prepare(p)
+	for i := range q.Topics() {
+		t := q.Topic(i)
+		for j := t.First; j < t.First+t.Count; j++ {
+			r := &p.results[j]
+			switch {
+			case r.repeated:
+			case refused != nil:
+				s.refuse(r, refused)
+			default:
+				if err := s.appendOne(p, &t, q.Partition(j).Records, r); err != nil {
+					s.refuse(r, err)
+				} else if r.partition != nil {
+					waiting++
+				}
+			}
+		}
+	}
+	return waiting
+}
+
+// prepare makes p.results, and finds what refuses the whole request: transactional batches of a producer that says no
+// transactional.id, as whom nobody can authorize it.
+func (s *session) prepare(p *produceState) (refused error) {
+	q := &p.req
 	clear(p.results) // drops the last request's messages and partitions
 	p.results = p.results[:0]
+	several := q.Partitions() > 1
 	for i := range q.Topics() {
 		t := q.Topic(i)
 		for j := t.First; j < t.First+t.Count; j++ {
 			data := q.Partition(j)
 			p.results = append(p.results, produceResult{ProducePartitionResult: wire.ProducePartitionResult{
 				Index: data.Index, BaseOffset: model.NoOffset, AppendTime: model.NoTimestamp, LogStart: model.NoOffset, Leader: wire.NoLeader}})
-			r := &p.results[len(p.results)-1]
-			if err := s.appendOne(p, &t, data.Records, r); err != nil {
-				s.refuse(r, err)
-			} else if r.partition != nil {
-				waiting++
+			if !q.Transactional && record.ReadHeader(data.Records, &p.header) == nil && p.header.Attributes.Transactional() {
+				refused = errNoTransaction
+			}
+			if several {
+				if before, again := p.dups.put(&fetchKey{id: t.ID, topic: t.Name, index: data.Index}, j); again {
+					p.results[before].repeated = true
+				}
 			}
 		}
 	}
-	return waiting
+	p.dups.reset()
+	return refused
 }
 
 // appendOne checks what only the API can and appends the batch. r.partition is set when the answer must wait.
@@ -114,10 +180,7 @@ func (s *session) appendOne(p *produceState, t *wire.Topic, records []byte, r *p
 		if q.Version < 7 && p.header.Attributes.Compression() == record.Zstd {
 			return kerr.UnsupportedCompressionType
 		}
-		switch {
-		case p.header.Attributes.Transactional() && !q.Transactional:
-			return errNoTransaction
-		case p.header.Attributes.Transactional():
+		if p.header.Attributes.Transactional() {
 			return errNotEnrolled
 		}
 	}

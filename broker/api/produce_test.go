@@ -89,7 +89,7 @@ func TestProduceRefusals(t *testing.T) {
 		{"cut", "t", id, 1, 0, batch("x")[:30], 9, kerr.InvalidRecord},
 		{"magic 1", "t", id, 1, 0, magic, 9, kerr.InvalidRecord},
 		{"two batches", "t", id, 1, 0, append(batch("x"), batch("y")...), 9, kerr.InvalidRecord},
-		{"transactional", "t", id, -1, 0, transactional.Batch(), 9, kerr.TransactionalIDAuthorizationFailed},
+		{"transactional without an id", "t", id, -1, 0, transactional.Batch(), 9, kerr.TransactionalIDAuthorizationFailed},
 		{"control", "t", id, -1, 0, control.Batch(), 9, kerr.InvalidRecord},
 		{"zstd before its version", "t", id, 1, 0, zstd.Batch(), 6, kerr.UnsupportedCompressionType},
 		{"too late", "t", id, 1, 0, late.Batch(), 9, kerr.InvalidTimestamp},
@@ -172,4 +172,81 @@ func TestIdempotentProducer(t *testing.T) {
 	require.Equal(t, int64(3), again.BaseOffset)
 	require.Equal(t, kerr.OutOfOrderSequenceNumber.Code, send(9).ErrorCode)
 	require.Equal(t, int64(7), send(7).BaseOffset)
+}
+
+// TestProduceTransactional: without a transactional.id nobody can authorize the producer, and the whole request is refused; with
+// one, the partition of a transaction that nobody began.
+func TestProduceTransactional(t *testing.T) {
+	s := memory(t)
+	s.create("t", 2)
+	b := record.Builder{Transactional: true, Idempotent: true, ProducerID: 9}
+	b.Add(model.TimestampMs(epoch.UnixMilli()), nil, []byte("x"))
+	ask := func(transactionalID *string) (codes []int16) {
+		q := produceRequest("t", model.TopicID{}, -1, 1, batch("plain"))
+		q.TransactionID = transactionalID
+		p := kmsg.NewProduceRequestTopicPartition()
+		p.Records = b.Batch()
+		q.Topics[0].Partitions = append(q.Topics[0].Partitions, p)
+		for _, p := range call[*kmsg.ProduceResponse](s, q, 9).Topics[0].Partitions {
+			codes = append(codes, p.ErrorCode)
+		}
+		return codes
+	}
+	code := kerr.TransactionalIDAuthorizationFailed.Code
+	require.Equal(t, []int16{code, code}, ask(nil))
+	require.Equal(t, []int16{0, kerr.InvalidTxnState.Code}, ask(kmsg.StringPtr("id")))
+}
+
+// TestProduceToAPartitionTwice: what the request says last is appended, and answered, once.
+func TestProduceToAPartitionTwice(t *testing.T) {
+	s := memory(t)
+	id := s.create("t", 40)
+	entry := func(partition int32, values ...string) kmsg.ProduceRequestTopicPartition {
+		p := kmsg.NewProduceRequestTopicPartition()
+		p.Partition, p.Records = partition, batch(values...)
+		return p
+	}
+	topic := func(entries ...kmsg.ProduceRequestTopicPartition) kmsg.ProduceRequestTopic {
+		n := kmsg.NewProduceRequestTopic()
+		n.Topic, n.TopicID, n.Partitions = "t", id, entries
+		return n
+	}
+	var many []kmsg.ProduceRequestTopicPartition
+	for i := range int32(40) {
+		many = append(many, entry(i, "first"))
+	}
+	next := map[int32]int64{}
+	for _, c := range []struct {
+		name   string
+		topics []kmsg.ProduceRequestTopic
+		want   []int32 // partitions in the answer
+		last   string
+	}{
+		{"in a topic", []kmsg.ProduceRequestTopic{topic(entry(0, "a", "b"), entry(1, "z"), entry(0, "c"))}, []int32{1, 0}, "c"},
+		{"three times", []kmsg.ProduceRequestTopic{topic(entry(0, "d"), entry(0, "e"), entry(0, "f"))}, []int32{0}, "f"},
+		{"in two topics", []kmsg.ProduceRequestTopic{topic(entry(0, "g")), topic(entry(0, "h"))}, []int32{0}, "h"},
+		{"among many", []kmsg.ProduceRequestTopic{topic(append(many, entry(0, "i"), entry(39, "k"), entry(0, "l"))...)}, nil, "l"},
+	} {
+		for _, version := range []int16{9, 13} {
+			q := kmsg.NewPtrProduceRequest()
+			q.Acks, q.TimeoutMillis, q.Topics = -1, 1000, c.topics
+			var got []int32
+			for _, topic := range call[*kmsg.ProduceResponse](s, q, version).Topics {
+				for _, p := range topic.Partitions {
+					require.Zero(t, p.ErrorCode, c.name)
+					require.Equal(t, next[p.Partition], p.BaseOffset, c.name)
+					next[p.Partition]++
+					got = append(got, p.Partition)
+				}
+			}
+			if c.want == nil {
+				require.Len(t, got, 40)
+			} else {
+				require.Equal(t, c.want, got, c.name)
+			}
+			f := call[*kmsg.FetchResponse](s, fetchRequest("t", id, next[0]-1), 12)
+			kept, _ := values(t, f.Topics[0].Partitions[0].RecordBatches)
+			require.Equal(t, []string{c.last}, kept, c.name)
+		}
+	}
 }
