@@ -72,6 +72,30 @@ func (p *Partition) Aborted(from, upTo model.Offset, dst []AbortedTxn) ([]Aborte
 	return p.txns.Collect(from, upTo, dst), nil
 }
 
+// AbortedIn appends to dst the aborted transactions that overlap r, which Read gave for from and limit: none that do is
+// missing, and those that begin behind it only where the index cannot tell. Without aborted transactions between from and limit it
+// does no I/O, nor when they all began before.
+func (p *Partition) AbortedIn(r vfs.Region, from, limit model.Offset, dst []AbortedTxn) []AbortedTxn {
+	if r.Len == 0 {
+		return dst
+	}
+	before := len(dst)
+	dst = p.txns.Collect(from, limit, dst)
+	beyond := false
+	for i := before; i < len(dst); i++ {
+		beyond = beyond || dst[i].First > from
+	}
+	log, bounded := p.log.(segment.Bounder)
+	if !beyond || !bounded {
+		return dst
+	}
+	// An index that cannot be read only makes the list longer.
+	if upTo, err := log.UpperBound(from, r); err == nil && upTo < limit {
+		dst = p.txns.Collect(from, upTo, dst[:before])
+	}
+	return dst
+}
+
 // scan hands each batch that ends above from and starts below end to visit: its header, and its bytes when it is a
 // control batch. Both are valid only during the call. It reads the files itself, since batches that the log start
 // offset hides still say what producers did.

@@ -68,11 +68,7 @@ func (p *Partition) Read(q *ReadRequest, res *ReadResult) error {
 		return p.readError(err)
 	}
 	if q.Committed {
-		if res.Aborted, err = s.log.Aborted(q.From, limit, res.Aborted); err != nil {
-			res.Region.Release()
-			res.Region = vfs.Region{}
-			return p.readError(err)
-		}
+		res.Aborted = s.log.AbortedIn(res.Region, q.From, limit, res.Aborted)
 	}
 	return nil
 }

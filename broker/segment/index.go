@@ -172,6 +172,11 @@ func (x *index) last(e *[timeEntrySize]byte) (ok bool, err error) {
 func (x *index) at(i int, e *[timeEntrySize]byte) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	return x.entry(i, e)
+}
+
+// entry is at for callers that hold mu.
+func (x *index) entry(i int, e *[timeEntrySize]byte) error {
 	if i >= x.written {
 		copy(e[:], x.tail[(i-x.written)*x.width:][:x.width])
 		return nil
@@ -180,6 +185,33 @@ func (x *index) at(i int, e *[timeEntrySize]byte) error {
 		return err
 	}
 	return readFull(x.file, e[:x.width], int64(i)*int64(x.width))
+}
+
+// firstFrom returns the first entry of an offset index whose batch begins at position pos or behind. ok is false when there
+// is none.
+func (x *index) firstFrom(pos int64) (en OffsetEntry, ok bool, err error) {
+	page := pagePool.Get().(*[pageBytes]byte)
+	defer pagePool.Put(page)
+	e := (*[timeEntrySize]byte)(page[:])
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := x.load(); err != nil {
+		return en, false, err
+	}
+	n := x.written + len(x.tail)/x.width
+	lo, hi := 0, n
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if err := x.entry(mid, e); err != nil {
+			return en, false, err
+		}
+		if at := decodeOffsetEntry(e[:], x.base); at.Position >= pos {
+			hi, en = mid, at
+		} else {
+			lo = mid + 1
+		}
+	}
+	return en, lo < n, nil
 }
 
 // cut keeps the first n entries.

@@ -144,6 +144,13 @@ type Observer interface {
 // opens them again when they are read. Who manages many logs calls it for those that nobody read for a while.
 type Idler interface{ CloseIdle() }
 
+// Bounder is implemented by logs whose index tells how far a Region reaches. UpperBound answers an offset above every
+// record of r, which Read gave for offset from: as near as the index tells, at most the end of r's segment. r is not
+// empty and still held.
+type Bounder interface {
+	UpperBound(from model.Offset, r vfs.Region) (model.Offset, error)
+}
+
 // Tunable is implemented by logs whose Limits can change while open (an altered topic config).
 type Tunable interface{ SetLimits(Limits) }
 

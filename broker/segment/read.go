@@ -236,6 +236,45 @@ func (l *store) seek(v *view, f vfs.File, offset model.Offset, h *record.Header)
 	return w.find(offset, h)
 }
 
+// UpperBound implements Bounder: it finds the first index entry at or behind the region's end. The batch that the entry
+// points to must bear it out: a bound that is too low hides something from the caller.
+func (l *store) UpperBound(from model.Offset, r vfs.Region) (model.Offset, error) {
+	l.mu.Lock()
+	i := l.floorSegment(from)
+	for i < len(l.segments) && !l.segments[i].owns(r.File) {
+		i++
+	}
+	if i == len(l.segments) {
+		l.mu.Unlock()
+		return 0, fmt.Errorf("%w: %s is gone", ErrOffsetOutOfRange, r.File.Name())
+	}
+	s := l.segments[i]
+	size, next, end := s.size, s.next, r.Pos+r.Len
+	l.mu.Unlock()
+	if end >= size {
+		return next, nil
+	}
+	en, ok, err := s.offsets.firstFrom(end)
+	if err != nil || !ok {
+		return next, err
+	}
+	var h record.Header
+	w := walk(r.File, en.Position, size)
+	defer w.done()
+	if err := w.expect(en, &h); err != nil {
+		return next, nil
+	}
+	return h.BaseOffset, nil
+}
+
+// owns reports whether f is the segment's .log file, as it is open now or was before.
+func (s *segment) owns(f *vfs.SharedFile) bool {
+	s.fileMu.Lock()
+	same := s.file == f
+	s.fileMu.Unlock()
+	return same || s.path(logSuffix) == f.Name()
+}
+
 // rebuild mends the indexes of the segment in v after cause was found. The active segment's are left as they are:
 // searches that meet the damage start at the front until the segment is sealed.
 func (l *store) rebuild(v *view, cause error) error {

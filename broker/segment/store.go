@@ -48,6 +48,7 @@ var (
 	_ Log     = (*store)(nil)
 	_ Tunable = (*store)(nil)
 	_ Idler   = (*store)(nil)
+	_ Bounder = (*store)(nil)
 	_ Opener  = Open
 )
 
