@@ -66,6 +66,9 @@ func run(o options, lines io.Reader, out io.Writer) (err error) {
 	}
 	s := &session{out: out, impl: i, mem: vfs.NewMem(), dir: "log/hello-0"}
 	s.disk = s.mem
+	if err := errors.Join(s.mem.MkdirAll("log"), s.mem.SyncDir("/")); err != nil { // the folder of logs is not what power cuts take
+		return err
+	}
 	if o.dir != "" {
 		if s.dir, err = filepath.Abs(o.dir); err != nil {
 			return err
