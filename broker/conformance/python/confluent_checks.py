@@ -25,20 +25,26 @@ class Script:
     def __init__(self, checks):
         self.c = checks
         self.admin = AdminClient({"bootstrap.servers": checks.bootstrap})
-        self.probe = Consumer({"bootstrap.servers": checks.bootstrap, "group.id": "never-joined"})
 
     def create(self, name, partitions=1, config=None):
         topic = f"{self.c.prefix}-{name}"
         self.admin.create_topics([NewTopic(topic, partitions, 1, config=config or {})])[topic].result(SECONDS)
 
         def ready():
+            probe = self.consumer()  # a new one each time: a client remembers for long that a topic was unknown
             try:
-                return all(self.probe.get_watermark_offsets(TopicPartition(topic, p), SECONDS) for p in range(partitions))
+                return all(probe.get_watermark_offsets(TopicPartition(topic, p), SECONDS) for p in range(partitions))
             except KafkaException:
                 return False
+            finally:
+                probe.close()
 
         eventually(ready, f"{topic} has leaders")
         return topic
+
+    def consumer(self, **config):
+        return Consumer({"bootstrap.servers": self.c.bootstrap, "group.id": "never-joined", "enable.auto.commit": False,
+                         **{k.replace("_", "."): v for k, v in config.items()}})
 
     def producer(self, **config):
         return Producer({"bootstrap.servers": self.c.bootstrap, "message.timeout.ms": 20000, "linger.ms": 5,
@@ -56,7 +62,7 @@ class Script:
             raise KafkaException(failures[0])
 
     def consume(self, topic, offset, n):
-        consumer = Consumer({"bootstrap.servers": self.c.bootstrap, "group.id": "never-joined", "enable.auto.commit": False})
+        consumer = self.consumer()
         consumer.assign([TopicPartition(topic, 0, offset)])
         out = []
         try:
@@ -89,7 +95,7 @@ class Script:
         records = [dict(r, timestamp=1_700_000_000_000 + 10 * i) for i, r in enumerate(self.c.records)]
         self.produce(topic, records)
         self.same(records[33:], self.consume(topic, 33, len(records) - 33))
-        consumer = Consumer({"bootstrap.servers": self.c.bootstrap, "group.id": "never-joined"})
+        consumer = self.consumer()
         try:
             at = consumer.offsets_for_times([TopicPartition(topic, 0, 1_700_000_000_000 + 255)], SECONDS)
             equal(26, at[0].offset, "offset for a time")
@@ -109,14 +115,16 @@ class Script:
 
     def unknown_topic(self):
         # A consumer's question does not create the topic; an admin client's would.
-        metadata = self.probe.list_topics(f"{self.c.prefix}-missing", SECONDS)
+        consumer = self.consumer()
+        metadata = consumer.list_topics(f"{self.c.prefix}-missing", SECONDS)
+        consumer.close()
         (topic,) = metadata.topics.values()
         equal(KafkaError.UNKNOWN_TOPIC_OR_PART, topic.error.code(), "metadata of an unknown topic")
 
     def out_of_range(self):
         topic = self.create("out-of-range")
         self.produce(topic, self.c.records[:5])
-        consumer = Consumer({"bootstrap.servers": self.c.bootstrap, "group.id": "never-joined", "auto.offset.reset": "error"})
+        consumer = self.consumer(auto_offset_reset="error")
         consumer.assign([TopicPartition(topic, 0, 500)])
         try:
             message = consumer.poll(20)
@@ -168,7 +176,6 @@ class Script:
         self.c.run("idempotent", lambda: self.round_trip(self.create("idempotent"), enable_idempotence=True), topic)
         for check in (self.seek, self.too_large, self.unknown_topic, self.out_of_range, self.configs, self.admin_topics):
             self.c.run(check.__name__.replace("_", " "), check)
-        self.probe.close()
 
 
 if __name__ == "__main__":
