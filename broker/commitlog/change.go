@@ -54,7 +54,7 @@ func (p *Partition) trim(to model.Offset) error {
 		return nil
 	}
 	// When the disk was full there is no snapshot yet, but there is room now.
-	if err := p.snapshot(to); err != nil {
+	if err := p.snapshot(to, true); err != nil {
 		p.logger.Warn("no producer snapshot beside a log that was emptied: a crash would forget its producers", "partition", p.tp.String(), "offset", to, "error", err)
 	}
 	if err := p.syncSnapshots(); err != nil {
@@ -67,7 +67,7 @@ func (p *Partition) trim(to model.Offset) error {
 // active one go first, whose producers are in the active one's snapshot. When that does not help either the caller goes on without
 // it: a crash in the moment until the active segment has made room would forget the producers, of which no record is left.
 func (p *Partition) snapshotAtEnd(end model.Offset) error {
-	if p.snapshot(end) == nil {
+	if p.snapshot(end, false) == nil {
 		return nil
 	}
 	if err := p.syncSnapshots(); err != nil {
@@ -76,17 +76,17 @@ func (p *Partition) snapshotAtEnd(end model.Offset) error {
 	if err := p.log.TrimTo(model.Offset(p.activeBase.Load())); err != nil {
 		return p.writeError(err)
 	}
-	if err := p.snapshot(end); err != nil {
+	if err := p.snapshot(end, false); err != nil {
 		p.logger.Warn("no room for a producer snapshot; deleting records makes it", "partition", p.tp.String(), "offset", end, "error", err)
 	}
 	return nil
 }
 
 // snapshot is takeSnapshot for callers without stateMu.
-func (p *Partition) snapshot(offset model.Offset) error {
+func (p *Partition) snapshot(offset model.Offset, ofSegment bool) error {
 	p.stateMu.Lock()
 	defer p.stateMu.Unlock()
-	return p.takeSnapshot(offset, false)
+	return p.takeSnapshot(offset, ofSegment)
 }
 
 // Truncate removes every batch that ends above to, with what epochs, producers and transactions knew of them.
@@ -138,7 +138,7 @@ func (p *Partition) rewind(to model.Offset) error {
 	if err != nil {
 		return err
 	}
-	if err := p.snapshot(p.tableEnd); err != nil {
+	if err := p.snapshot(p.tableEnd, false); err != nil {
 		// A full disk: the batches that stay rebuild the table. Only those that the log start offset hides do not.
 		p.logger.Warn("no producer snapshot before a truncation", "partition", p.tp.String(), "offset", to, "error", err)
 	}
@@ -233,7 +233,7 @@ func (p *Partition) Close() error {
 		return errors.Join(p.Failed(), p.closeFiles())
 	}
 	end := p.EndOffset()
-	snapErr := p.snapshot(end)
+	snapErr := p.snapshot(end, false)
 	if _, err := p.sync(); err != nil {
 		return errors.Join(p.flushError(err), snapErr, p.closeFiles())
 	}

@@ -250,6 +250,11 @@ func TestDeletedRecordsMakeRoomForTheirSnapshot(t *testing.T) {
 	_, err := p.DeleteRecords(83)
 	require.NoError(t, err)
 	require.True(t, room)
+	for range 100 { // the snapshot stays as long as its segment, whatever later ones there are
+		require.NoError(t, appendOne(p))
+	}
+	require.NoError(t, p.FlushTo(p.EndOffset()))
+	require.Contains(t, p.SnapshotOffsets(), model.Offset(83))
 	o := testOptions()
 	o.RecoveryPoint = 50
 	again := open(t, disk.CrashClone(1, 0), partitionDir, o)

@@ -3,6 +3,7 @@ package segment_test
 import (
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -59,6 +60,9 @@ func TestBesideEachOther(t *testing.T) {
 		default:
 			w.append(1)
 		}
+	}
+	for i := 0; i < 1e6 && reads.Load() == 0; i++ {
+		runtime.Gosched() // on a busy machine the readers may not have had their turn yet
 	}
 	stop.Store(true)
 	wg.Wait()
