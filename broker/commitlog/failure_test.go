@@ -235,9 +235,15 @@ func TestDeleteRecordsOnFullDisk(t *testing.T) {
 // TestDeletedRecordsMakeRoomForTheirSnapshot: the producers of a log that was emptied on a full disk are durable as soon as
 // there is room for them.
 func TestDeletedRecordsMakeRoomForTheirSnapshot(t *testing.T) {
+	for name, segmentBytes := range map[string]int{"one segment": 1 << 20, "several": 1500} {
+		t.Run(name, func(t *testing.T) { deletedMakeRoom(t, segmentBytes) })
+	}
+}
+
+func deletedMakeRoom(t *testing.T, segmentBytes int) {
 	disk := newDisk(t)
 	fs := errorfs.New(disk)
-	p := mixed(t, fs, 1500)
+	p := mixed(t, fs, segmentBytes)
 	mixedTail(t, p)
 	room := false
 	fs.SetRules(func(op errorfs.Op) errorfs.Fault {
@@ -250,6 +256,9 @@ func TestDeletedRecordsMakeRoomForTheirSnapshot(t *testing.T) {
 	_, err := p.DeleteRecords(83)
 	require.NoError(t, err)
 	require.True(t, room)
+	topic := testTopic()
+	topic.SegmentBytes = 1500
+	p.Reconfigure(topic)
 	for range 100 { // the snapshot stays as long as its segment, whatever later ones there are
 		require.NoError(t, appendOne(p))
 	}
