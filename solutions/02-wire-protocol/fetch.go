@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"highwater.dev/broker/clock"
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/segment"
 	"highwater.dev/broker/vfs"
@@ -118,7 +119,7 @@ func (s *session) fetch(q *kmsg.FetchRequest, done func(fetched)) {
 				}
 			}
 		}
-		timer := time.AfterFunc(time.Duration(q.MaxWaitMillis)*time.Millisecond, func() { d.try(true) })
+		timer := clock.Real().AfterFunc(time.Duration(q.MaxWaitMillis)*time.Millisecond, func() { d.try(true) })
 		d.stops = append(d.stops, func() { timer.Stop() }, s.cancelled.watch(func() { d.try(true) }))
 	}
 	d.mu.Unlock()

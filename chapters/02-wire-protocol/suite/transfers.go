@@ -65,7 +65,7 @@ func socketPair(t *lab.T) (ours, theirs *net.TCPConn) {
 	if err != nil {
 		t.Fatalf("listen: %v", err)
 	}
-	defer l.Close()
+	defer l.Close() //nolint:errcheck // nothing was promised on it
 	theirs, _ = mustDial(t, l.Addr().String()).(*net.TCPConn)
 	conn, err := l.Accept()
 	if err != nil {
@@ -150,8 +150,8 @@ func transferAny(t *lab.T, transfer Transfer) {
 	expectRegion(t, transfer, ours, theirs, memory, data, 77, 150_000)
 	disk, data := randomFile(t, vfs.OS(), t.TempDir(), 200_000)
 	left, right := net.Pipe() // no socket, as TLS
-	defer left.Close()
-	defer right.Close()
+	defer left.Close() //nolint:errcheck // the test is over
+	defer right.Close() //nolint:errcheck // the test is over
 	_ = right.SetDeadline(time.Now().Add(patience)) // a pipe takes deadlines
 	expectRegion(t, transfer, left, right, disk, data, 77, 150_000)
 }
