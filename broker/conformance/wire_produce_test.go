@@ -368,3 +368,21 @@ func TestWireProduceVersionsSayWhatTheyMay(t *testing.T) {
 		}
 	}
 }
+
+func TestWireInitProducerIDRefusals(t *testing.T) {
+	addr := bootstrap(t)
+	initProducer(t, addr) // by now the broker has ids to give
+	for what, change := range map[string]func(*kmsg.InitProducerIDRequest){
+		"empty transactional id":         func(r *kmsg.InitProducerIDRequest) { r.TransactionalID = pointer("") },
+		"a producer id without an epoch": func(r *kmsg.InitProducerIDRequest) { r.ProducerID, r.ProducerEpoch = 5, -1 },
+		"an epoch without a producer id": func(r *kmsg.InitProducerIDRequest) { r.ProducerID, r.ProducerEpoch = -1, 5 },
+	} {
+		req := kmsg.NewPtrInitProducerIDRequest()
+		req.TransactionTimeoutMillis = 1000
+		change(req)
+		resp := ask[*kmsg.InitProducerIDResponse](dial(t, addr), 4, req)
+		requireCode(t, kerr.InvalidRequest, resp.ErrorCode, what)
+		require.EqualValues(t, -1, resp.ProducerID)
+		require.EqualValues(t, -1, resp.ProducerEpoch)
+	}
+}
