@@ -129,6 +129,6 @@ func StartLoop(h wire.Handler, d network.Dispatcher, maxRequestBytes int) (addr 
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		_ = server.Shutdown(ctx) // what it leaves, the tests count
-		<-served //nolint:errcheck // nil after Shutdown
+		<-served                 //nolint:errcheck // nil after Shutdown
 	}, nil
 }

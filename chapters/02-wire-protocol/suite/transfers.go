@@ -149,9 +149,9 @@ func transferAny(t *lab.T, transfer Transfer) {
 	ours, theirs := socketPair(t)
 	expectRegion(t, transfer, ours, theirs, memory, data, 77, 150_000)
 	disk, data := randomFile(t, vfs.OS(), t.TempDir(), 200_000)
-	left, right := net.Pipe() // no socket, as TLS
-	defer left.Close() //nolint:errcheck // the test is over
-	defer right.Close() //nolint:errcheck // the test is over
+	left, right := net.Pipe()                       // no socket, as TLS
+	defer left.Close()                              //nolint:errcheck // the test is over
+	defer right.Close()                             //nolint:errcheck // the test is over
 	_ = right.SetDeadline(time.Now().Add(patience)) // a pipe takes deadlines
 	expectRegion(t, transfer, left, right, disk, data, 77, 150_000)
 }
