@@ -130,9 +130,8 @@ type Options struct {
 // Observer hears what happens to the log, in order: on Open (recovery and replay) and on every change.
 // It is called by the goroutine that makes the change, before that call returns.
 type Observer interface {
-	// Batch: a batch is in the log. The header is valid only during the call. position is
-	// where the batch starts in its file; a batch with records the observer must read (a control batch)
-	// comes with its bytes, otherwise whole is nil on recovery and the appended slice on Append.
+	// Batch: a batch is in the log. The header is valid only during the call. On Append whole is the appended slice; on
+	// Open it is nil, but for a control batch, whose records the observer has to read.
 	Batch(header *record.Header, whole record.Batch)
 	// Rolled: a new active segment begins at base. The one before it will not change any more.
 	Rolled(base model.Offset)
