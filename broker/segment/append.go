@@ -61,7 +61,7 @@ func (l *store) write(s *segment, batch record.Batch) error {
 	if err != nil {
 		return err
 	}
-	defer f.Release()
+	defer release(f)
 	n, err := f.WriteAt(batch, s.size)
 	if err == nil && n == len(batch) {
 		return nil

@@ -150,7 +150,7 @@ func (l *store) cutPoint(s *segment, to model.Offset) (pos int64, next model.Off
 	if err != nil {
 		return 0, 0, err
 	}
-	defer f.Release()
+	defer release(f)
 	// Of the batch before it the end must be known: search from an index entry below to.
 	en, err := s.positionOf(to-1, s.next)
 	if err != nil {
@@ -276,7 +276,7 @@ func (s *segment) reloadTail() error {
 	if err != nil {
 		return err
 	}
-	defer f.Release()
+	defer release(f)
 	w := walk(f, s.indexedAt, s.size)
 	defer w.done()
 	var h record.Header

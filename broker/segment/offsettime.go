@@ -57,7 +57,7 @@ func (l *store) findTime(v *view, ts model.TimestampMs, start model.Offset) (at 
 	if err != nil {
 		return at, false, err
 	}
-	defer f.Release()
+	defer release(f)
 	pos, err := l.seekTime(v, f, ts, start)
 	if errors.Is(err, io.EOF) {
 		return at, false, nil

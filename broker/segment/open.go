@@ -191,7 +191,7 @@ func (l *store) loadActive(s *segment) error {
 	if err != nil {
 		return err
 	}
-	defer f.Release()
+	defer release(f)
 	var e [timeEntrySize]byte
 	timed, err := s.times.last(&e)
 	if err != nil {
@@ -250,7 +250,7 @@ func (l *store) replay(s *segment, opts *Options) error {
 	if err != nil {
 		return err
 	}
-	defer f.Release()
+	defer release(f)
 	v := view{s: s, size: s.size, next: s.next, changes: l.changes}
 	var h record.Header
 	pos, err := l.seek(&v, f, opts.ReplayFrom, &h)

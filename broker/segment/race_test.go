@@ -91,7 +91,7 @@ func (w *world) readSomewhere(rng *rand.Rand) (good int) {
 		return 0
 	}
 	b := make([]byte, r.Len)
-	n, err := r.File.ReadAt(b, r.Pos)
+	n, _ := r.File.ReadAt(b, r.Pos)
 	r.Release()
 	if n < len(b) {
 		return 0 // truncated since

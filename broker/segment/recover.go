@@ -63,7 +63,7 @@ func (l *store) scan(s *segment, opts *Options) (cause, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Release()
+	defer release(f)
 	r := newBatchReader(f, 0, s.size)
 	s.next, s.indexedAt, s.timed = s.base, 0, model.NoTimestamp
 	s.firstRead = true
@@ -128,7 +128,7 @@ func (s *segment) cutLog(size int64) error {
 	if err != nil {
 		return err
 	}
-	defer f.Release()
+	defer release(f)
 	if err := f.Truncate(size); err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (l *store) rebuildIndexes(s *segment, cause error) error {
 	if err != nil {
 		return err
 	}
-	defer f.Release()
+	defer release(f)
 	r := newBatchReader(f, 0, size)
 	var offsets, times []byte
 	top, timed := TimeEntry{Timestamp: model.NoTimestamp, Offset: s.base}, model.NoTimestamp

@@ -64,7 +64,7 @@ func (s *segment) firstTimestamp() (model.TimestampMs, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer f.Release()
+	defer release(f)
 	w := walk(f, 0, s.size)
 	defer w.done()
 	var h record.Header

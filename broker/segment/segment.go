@@ -118,6 +118,12 @@ func (s *segment) removeRest() error {
 	return nil
 }
 
+// release gives up a hold that acquire gave. An error from close(2) loses nothing that was promised: Sync promises.
+func release(f *vfs.SharedFile) { _ = f.Release() }
+
+// closeFile closes a file that was only read, or written and synced.
+func closeFile(f vfs.File) { _ = f.Close() }
+
 func ignoreMissing(err error) error {
 	if vfs.IsNotExist(err) {
 		return nil

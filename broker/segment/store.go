@@ -97,7 +97,7 @@ func (l *store) maxTime(v *view) (TimeEntry, error) {
 	if err != nil {
 		return m, err
 	}
-	defer f.Release()
+	defer release(f)
 	var h record.Header
 	var e [timeEntrySize]byte
 	ok, err := v.s.times.last(&e)

@@ -109,7 +109,7 @@ func (l *store) endOf(name string, base model.Offset) (model.Offset, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
+	defer closeFile(f)
 	size, err := f.Size()
 	if err != nil {
 		return 0, err

@@ -118,7 +118,7 @@ func (t *txnIndex) loadFile(base model.Offset) (damaged model.Offset, err error)
 	if err != nil {
 		return model.NoOffset, err
 	}
-	defer f.Close()
+	defer closeFile(f)
 	size, err := f.Size()
 	if err != nil {
 		return model.NoOffset, err

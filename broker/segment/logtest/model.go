@@ -182,7 +182,7 @@ func (m *Model) CheckReads(t TB, l segment.Log) {
 	m.CheckRead(t, l, m.end+1, m.end+2, 1)
 	for o := m.Start; o <= m.end; o++ {
 		m.CheckRead(t, l, o, m.end, 1)
-		switch o % 5 {
+		switch int(o) % 5 {
 		case 0:
 			m.CheckRead(t, l, o, min(o+3, m.end), 300)
 		case 1:
