@@ -72,8 +72,8 @@ func Jars(ctx context.Context) (string, error) {
 	})
 }
 
-// Tool runs the main class of one of Apache Kafka's command line tools and returns its standard output.
-// A failure's error holds what the tool wrote.
+// Tool runs the main class of one of Apache Kafka's command line tools and returns what it wrote, standard output first and
+// then standard error, where some tools put their findings. A failure's error holds the ends of both.
 func Tool(ctx context.Context, class string, args ...string) ([]byte, error) {
 	jars, err := Jars(ctx)
 	if err != nil {
@@ -81,17 +81,24 @@ func Tool(ctx context.Context, class string, args ...string) ([]byte, error) {
 	}
 	java := []string{"-Xmx256m", "-XX:TieredStopAtLevel=1", quiet,
 		"-cp", filepath.Join(jars, "*"), class}
-	return output(exec.CommandContext(ctx, "java", append(java, args...)...))
+	stdout, stderr, err := outputs(exec.CommandContext(ctx, "java", append(java, args...)...))
+	return append(stdout, stderr...), err
 }
 
 // output runs cmd and returns its standard output; the error of a failed command holds both outputs' ends.
 func output(cmd *exec.Cmd) ([]byte, error) {
+	stdout, _, err := outputs(cmd)
+	return stdout, err
+}
+
+// outputs runs cmd and returns its standard output and standard error.
+func outputs(cmd *exec.Cmd) (out, errs []byte, err error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return stdout.Bytes(), fmt.Errorf("peer: %s: %w\n%s%s", filepath.Base(cmd.Path), err, tail(stdout.Bytes()), tail(stderr.Bytes()))
+		return stdout.Bytes(), stderr.Bytes(), fmt.Errorf("peer: %s: %w\n%s%s", filepath.Base(cmd.Path), err, tail(stdout.Bytes()), tail(stderr.Bytes()))
 	}
-	return stdout.Bytes(), nil
+	return stdout.Bytes(), stderr.Bytes(), nil
 }
 
 // tail is the last 4 KiB of b.

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,14 +75,15 @@ func writeSamples(t *testing.T, addr, topic string, opts ...kgo.Opt) {
 	}
 }
 
-// filesOf are the files of a data folder with one of the given endings, those of Kafka's own topics left out.
+// filesOf are the files of a data folder with one of the given endings, those of Kafka's own and of deleted topics left out.
 func filesOf(t *testing.T, data string, endings ...string) (files []string) {
 	t.Helper()
 	for _, ending := range endings {
 		found, err := filepath.Glob(filepath.Join(data, "*", "*"+ending))
 		require.NoError(t, err)
 		for _, f := range found {
-			if folder := filepath.Base(filepath.Dir(f)); !strings.HasPrefix(folder, "__") && !strings.HasSuffix(folder, "-delete") {
+			folder := filepath.Base(filepath.Dir(f))
+			if !strings.HasPrefix(folder, "__") && !strings.HasSuffix(folder, "-delete") && !strings.HasSuffix(folder, "-stray") {
 				files = append(files, f)
 			}
 		}
@@ -141,12 +143,29 @@ func TestFilesAreKafkas(t *testing.T) {
 	require.Greater(t, len(segments), 3*len(codecs), "segments rolled")
 
 	// The tool ends well whatever it finds: that its complaints are seen is tested, too.
-	last := segments[len(segments)-1]
-	content, err := os.ReadFile(last)
+	for _, ending := range []string{".log", ".index", ".timeindex"} {
+		files := filesOf(t, broker.DataDir, ending)
+		slices.SortFunc(files, func(a, b string) int { return int(sizeOf(t, b) - sizeOf(t, a)) })
+		flipInLastEntry(t, files[0])
+		require.Regexp(t, damage, kafkaDumped(t, files[:1]), ending)
+	}
+}
+
+func sizeOf(t *testing.T, file string) int64 {
+	t.Helper()
+	info, err := os.Stat(file)
 	require.NoError(t, err)
-	content[len(content)-1] ^= 1
-	require.NoError(t, os.WriteFile(last, content, 0o600))
-	require.Regexp(t, damage, kafkaDumped(t, []string{last}))
+	return info.Size()
+}
+
+// flipInLastEntry damages a file near its end: a record of a log, the offset of an index's or the time of a time index's last entry.
+func flipInLastEntry(t *testing.T, file string) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	back := map[string]int{".log": 1, ".index": 5, ".timeindex": 5}[filepath.Ext(file)]
+	content[len(content)-back] ^= 1
+	require.NoError(t, os.WriteFile(file, content, 0o600))
 }
 
 // dumpLog runs highwater dump-log, which ends with an error when a file is damaged.
