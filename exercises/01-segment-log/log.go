@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/log.go by: go run . generate
-// made: 32d899b96e4564c9c043e440d62533e1ac4afc9659e833ed0681889c9aee3dee
+// made: ad0f7795323bf169003e22b98718e26fa0bf5d9a582f6c2ccd0abbc3686ae30d
 
 // Package segmentlog is chapter 01's solution: a partition's log as segment files with sparse indexes.
 //
@@ -81,7 +81,7 @@ func (l *Log) Flush() error {
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken == segment.ErrClosed {
+	if errors.Is(l.broken, segment.ErrClosed) {
 		return l.broken
 	}
 	err := l.broken

@@ -1,9 +1,11 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/read.go by: go run . generate
-// made: c9ebbb570bf5a17bfb43306b8c2eb156d185bd77990551e904e81e41ef61bc8e
+// made: 1f9f5c3f42429e4754ff15a67cffa41ad54ee6dfaf701383d56ac5d1593ed4d8
 
 package segmentlog
 
 import (
+	"errors"
+
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/record"
 	"highwater.dev/broker/segment"
@@ -41,7 +43,7 @@ func (s *seg) walk(pos, end int64, yield func(pos int64, h *record.Header) (more
 func (l *Log) Read(from, limit model.Offset, maxBytes int) (r vfs.Region, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken == segment.ErrClosed {
+	if errors.Is(l.broken, segment.ErrClosed) {
 		return r, l.broken
 	}
 	// TODO 1.4: find the segment, go to the index's floor, walk to the batch, and on to the limit

@@ -1,9 +1,11 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/timeindex.go by: go run . generate
-// made: 7389dd7063bb35e44fa9ac87d9c840c6e0a52fa7880b41aa61f4e4f410ff983c
+// made: b57d49907eb1b54bfe132a4db69b4cd3529115ce7db0f080c5f592eb38fa9085
 
 package segmentlog
 
 import (
+	"errors"
+
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/record"
 	"highwater.dev/broker/segment"
@@ -37,7 +39,7 @@ func (s *seg) addTime() {
 func (l *Log) OffsetForTime(ts model.TimestampMs) (at segment.TimestampOffset, found bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken == segment.ErrClosed {
+	if errors.Is(l.broken, segment.ErrClosed) {
 		return at, false, l.broken
 	}
 	// TODO 1.5: skip segments by their largest time, go to the indexes' floors, walk, look into batches

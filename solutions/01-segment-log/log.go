@@ -78,7 +78,7 @@ func (l *Log) Flush() error {
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken == segment.ErrClosed {
+	if errors.Is(l.broken, segment.ErrClosed) {
 		return l.broken
 	}
 	err := l.broken

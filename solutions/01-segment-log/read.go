@@ -1,6 +1,7 @@
 package segmentlog
 
 import (
+	"errors"
 	"sort"
 
 	"highwater.dev/broker/model"
@@ -52,7 +53,7 @@ func (s *seg) walk(pos, end int64, yield func(pos int64, h *record.Header) (more
 func (l *Log) Read(from, limit model.Offset, maxBytes int) (r vfs.Region, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken == segment.ErrClosed {
+	if errors.Is(l.broken, segment.ErrClosed) {
 		return r, l.broken
 	}
 	// BEGIN SOLUTION 1.4 find the segment, go to the index's floor, walk to the batch, and on to the limit

@@ -1,6 +1,7 @@
 package segmentlog
 
 import (
+	"errors"
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/record"
 	"highwater.dev/broker/segment"
@@ -35,7 +36,7 @@ func (s *seg) addTime() {
 func (l *Log) OffsetForTime(ts model.TimestampMs) (at segment.TimestampOffset, found bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken == segment.ErrClosed {
+	if errors.Is(l.broken, segment.ErrClosed) {
 		return at, false, l.broken
 	}
 	// BEGIN SOLUTION 1.5 skip segments by their largest time, go to the indexes' floors, walk, look into batches
