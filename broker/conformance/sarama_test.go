@@ -181,11 +181,12 @@ func saramaAdmin(t *testing.T, addr string, version sarama.KafkaVersion) {
 	require.Len(t, described[0].Partitions, 2)
 	require.NoError(t, admin.CreatePartitions(topic, 3, nil, false))
 
-	resource := sarama.ConfigResource{Type: sarama.TopicResource, Name: topic}
+	resources := []*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic}}
 	value := func(key string) string {
-		entries, err := admin.DescribeConfig(resource)
+		results, err := admin.DescribeConfigs(resources, sarama.DescribeConfigsOptions{IncludeSynonyms: true})
 		require.NoError(t, err)
-		for _, e := range entries {
+		require.Equal(t, sarama.ErrNoError, results[0].ErrorCode)
+		for _, e := range results[0].Configs {
 			if e.Name == key {
 				return e.Value
 			}
