@@ -193,13 +193,13 @@ func saramaAdmin(t *testing.T, addr string, version sarama.KafkaVersion) {
 		}
 		return "missing"
 	}
-	require.Equal(t, "99999", value("retention.ms"))
+	require.Eventually(t, func() bool { return value("retention.ms") == "99999" }, 10*time.Second, 10*time.Millisecond)
 	require.NoError(t, admin.IncrementalAlterConfig(sarama.TopicResource, topic, map[string]sarama.IncrementalAlterConfigsEntry{
 		"segment.ms": {Operation: sarama.IncrementalAlterConfigsOperationSet, Value: pointer("60000")}}, false))
-	require.Equal(t, "60000", value("segment.ms"))
+	require.Eventually(t, func() bool { return value("segment.ms") == "60000" }, 10*time.Second, 10*time.Millisecond)
 	require.NoError(t, admin.AlterConfig(sarama.TopicResource, topic, map[string]*string{"retention.ms": pointer("88888")}, false))
-	require.Equal(t, "88888", value("retention.ms"))
-	require.Equal(t, "604800000", value("segment.ms"), "AlterConfigs replaces the whole set")
+	require.Eventually(t, func() bool { return value("retention.ms") == "88888" }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return value("segment.ms") == "604800000" }, 10*time.Second, 10*time.Millisecond, "AlterConfigs replaces the whole set")
 
 	require.NoError(t, saramaProduce(t, addr, saramaConfig(version), saramaMessages(topic, sampleRecords(10))...))
 	require.NoError(t, admin.DeleteRecords(topic, map[int32]int64{0: 4}))
