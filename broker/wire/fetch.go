@@ -131,12 +131,12 @@ func (q *FetchRequest) walkTopics(r *Reader, n *fetchCounts, store bool) {
 	if flexible {
 		minTopic, minPartition = 3, 33
 	}
-	for nt := r.Array(flexible, minTopic); n.topics < nt && !r.bad; n.topics++ {
+	for nt := r.FullArray(flexible, minTopic); n.topics < nt && !r.bad; n.topics++ {
 		if store {
 			q.topics[n.topics] = topicRef{at: uint32(r.pos), first: uint32(n.partitions)}
 		}
 		skipTopicName(r, byID, flexible)
-		np := r.Array(flexible, minPartition)
+		np := r.FullArray(flexible, minPartition)
 		for end := n.partitions + max(np, 0); n.partitions < end && !r.bad; n.partitions++ {
 			p := q.readPartition(r)
 			if store {
@@ -189,12 +189,12 @@ func (q *FetchRequest) walkForgotten(r *Reader, n *fetchCounts, store bool) {
 	if flexible {
 		minTopic = 3
 	}
-	for nt := r.Array(flexible, minTopic); n.forgottenTopics < nt && !r.bad; n.forgottenTopics++ {
+	for nt := r.FullArray(flexible, minTopic); n.forgottenTopics < nt && !r.bad; n.forgottenTopics++ {
 		if store {
 			q.forgottenTopics[n.forgottenTopics] = topicRef{at: uint32(r.pos), first: uint32(n.forgotten)}
 		}
 		skipTopicName(r, byID, flexible)
-		np := r.Array(flexible, 4)
+		np := r.FullArray(flexible, 4)
 		for end := n.forgotten + max(np, 0); n.forgotten < end && !r.bad; n.forgotten++ {
 			index := r.Int32()
 			if store {

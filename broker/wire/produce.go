@@ -79,13 +79,13 @@ func (q *ProduceRequest) walk(store bool) (topics, partitions int, ok bool) {
 	q.TransactionalID, q.Transactional = r.NullableString(flexible)
 	q.Acks = r.Int16()
 	q.TimeoutMs = r.Int32()
-	nt := r.Array(flexible, minTopic)
+	nt := r.FullArray(flexible, minTopic)
 	for ; topics < nt && !r.bad; topics++ {
 		if store {
 			q.topics[topics] = topicRef{at: uint32(r.pos), first: uint32(partitions)}
 		}
 		skipTopicName(&r, byID, flexible)
-		np := r.Array(flexible, minPartition)
+		np := r.FullArray(flexible, minPartition)
 		for end := partitions + max(np, 0); partitions < end && !r.bad; partitions++ {
 			index := r.Int32()
 			size := r.length(flexible)

@@ -218,6 +218,16 @@ func (r *Reader) Array(compact bool, minSize int) int {
 	return n
 }
 
+// FullArray is Array for a field that must not be null: null fails, as it does in Kafka.
+func (r *Reader) FullArray(compact bool, minSize int) int {
+	n := r.Array(compact, minSize)
+	if n < 0 {
+		r.fail()
+		return 0
+	}
+	return n
+}
+
 // Tag reads one tagged field's number and contents (KIP-482).
 func (r *Reader) Tag() (tag uint32, value []byte) {
 	tag = r.Uvarint()
