@@ -320,7 +320,7 @@ func (l *linear) edit(f *linearFile, change func(vfs.File) error) error {
 func (l *linear) Read(from, limit model.Offset, maxBytes int) (r vfs.Region, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.fail == segment.ErrClosed {
+	if errors.Is(l.fail, segment.ErrClosed) {
 		return r, l.fail
 	} else if from < l.start || from > l.end() {
 		return r, segment.ErrOffsetOutOfRange
