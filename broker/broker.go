@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"time"
 
 	"highwater.dev/broker/api"
 	"highwater.dev/broker/clock"
@@ -124,14 +123,11 @@ func (b *Broker) open(components Components) (err error) {
 
 // listen binds the listeners. Connections wait in their backlogs until Serve.
 func (b *Broker) listen(h wire.Handler, components Components) error {
-	s := &b.config.Server
-	options := network.Options{Handler: h, Logger: b.config.Logger, Metrics: b.metrics, Config: network.Config{
-		MaxRequestBytes: int(s.SocketRequestMaxBytes), SendBufferBytes: int(s.SocketSendBufferBytes),
-		ReceiveBufferBytes: int(s.SocketReceiveBufferBytes), MaxIdle: time.Duration(s.ConnectionsMaxIdleMs) * time.Millisecond,
-		MaxConnections: int(s.MaxConnections), MaxConnectionsPerIP: int(s.MaxConnectionsPerIP)}}
-	for _, l := range s.Listeners {
-		options.Config.Listeners = append(options.Config.Listeners, network.Listener{Name: l.Name, Host: l.Host, Port: int(l.Port)})
+	c, err := network.ConfigFrom(context.Background(), &b.config.Server)
+	if err != nil {
+		return fmt.Errorf("broker: %w", err)
 	}
+	options := network.Options{Handler: h, Logger: b.config.Logger, Metrics: b.metrics, Config: c}
 	if components.NewTransfer != nil {
 		options.Transfer = components.NewTransfer()
 	}
