@@ -18,8 +18,8 @@ import (
 //
 // The answer is regions of files, never bytes read here. Partitions are read in the request's order, or in a session's, which
 // moves those that had data to the end. max.bytes of the request (at most fetch.max.bytes) and of each partition hold except that
-// the first partition with data gives one whole batch whatever its size. A first batch may begin below the fetch offset and the last may be
-// cut: nothing is rewritten. read_committed ends at the last stable offset and lists aborted transactions of the
+// the first partition with data gives one whole batch whatever its size. A first batch may begin below the fetch offset and a small last one
+// may be cut: nothing is rewritten. read_committed ends at the last stable offset and lists aborted transactions of the
 // returned range; read_uncommitted lists none.
 //
 // The answer waits up to max.wait.ms for min.bytes. It goes out earlier when a partition fails or diverges, or when one
@@ -211,7 +211,7 @@ func (s *session) readAll(f *fetchState) {
 			minOne = false
 			budget = max(budget-n, 0)
 			f.bytes += n
-			f.ready = f.ready || n >= limit || f.found.Sealed
+			f.ready = f.ready || f.found.Full
 		}
 		f.ready = f.ready || it.answer.errorCode != 0 || it.answer.diverging
 	}

@@ -212,6 +212,17 @@ func TestLongPoll(t *testing.T) {
 		a := call[*kmsg.FetchResponse](s, q, 18)
 		require.NotEmpty(t, only(t, a).RecordBatches)
 	})
+	t.Run("a full partition whose last batch would be cut", func(t *testing.T) {
+		large := s.create("large", 1)
+		for range 3 {
+			s.produce("large", strings.Repeat("x", 40_000))
+		}
+		q := fetchRequest("large", large, 0)
+		q.MaxWaitMillis, q.MinBytes = 30_000, 1<<19
+		q.Topics[0].Partitions[0].PartitionMaxBytes = 70_000
+		a := call[*kmsg.FetchResponse](s, q, 18)
+		require.Len(t, only(t, a).RecordBatches, len(batch(strings.Repeat("x", 40_000))), "one batch and nothing of the next")
+	})
 	t.Run("a segment's end", func(t *testing.T) {
 		small := s.create("small", 1, "internal.segment.bytes", "100")
 		for _, v := range []string{"a", "b", "c"} { // a batch a segment

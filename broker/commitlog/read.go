@@ -23,6 +23,19 @@ func (p *Partition) Read(from, limit model.Offset, maxBytes int) (vfs.Region, er
 	return r, nil
 }
 
+// DropCut takes from r, which Read gave for from and cut at its maximum, the last batch that is not whole, where the log can tell
+// cheaply: no client can use it, and it costs both sides (docs/adr/0004). At least one batch stays.
+func (p *Partition) DropCut(r *vfs.Region, from model.Offset) {
+	log, bounded := p.log.(segment.Bounder)
+	if !bounded || r.Len == 0 {
+		return
+	}
+	// An index that cannot be read only leaves the cut batch where it is.
+	if n, err := log.Whole(from, *r); err == nil {
+		r.Len = n
+	}
+}
+
 // Sealed reports whether offset from lies in a segment that takes no more batches: a Read from there that ends below its
 // limit and its maximum will not be longer later.
 func (p *Partition) Sealed(from model.Offset) bool { return from < model.Offset(p.activeBase.Load()) }

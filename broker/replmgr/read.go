@@ -25,7 +25,7 @@ type ReadRequest struct {
 // ReadResult is filled by Read. It is reused: Aborted keeps its memory.
 type ReadResult struct {
 	Region        vfs.Region // the caller releases it
-	Sealed        bool       // Region ends with its segment: waiting will not make it longer
+	Full          bool       // Region took all of MaxBytes, or ends with its segment: waiting will not make it longer
 	HighWatermark model.Offset
 	LastStable    model.Offset
 	LogStart      model.Offset
@@ -102,7 +102,11 @@ func (p *Partition) region(log *commitlog.Partition, q *ReadRequest, limit model
 		region.Release()
 		return nil
 	}
-	res.Region, res.Sealed = region, region.Len > 0 && log.Sealed(q.From)
+	cut := region.Len >= int64(q.MaxBytes)
+	if cut {
+		log.DropCut(&region, q.From)
+	}
+	res.Region, res.Full = region, region.Len > 0 && (cut || log.Sealed(q.From))
 	return nil
 }
 

@@ -146,8 +146,12 @@ type Idler interface{ CloseIdle() }
 // Bounder is implemented by logs whose index tells how far a Region reaches. UpperBound answers an offset above every
 // record of r, which Read gave for offset from: as near as the index tells, at most the end of r's segment. r is not
 // empty and still held.
+//
+// Whole answers how many of r's bytes are whole batches, for an r that Read cut at its maxBytes: at least the first one, at
+// most r.Len, which it also answers where the index tells nothing better. Otherwise as for UpperBound.
 type Bounder interface {
 	UpperBound(from model.Offset, r vfs.Region) (model.Offset, error)
+	Whole(from model.Offset, r vfs.Region) (int64, error)
 }
 
 // Tunable is implemented by logs whose Limits can change while open (an altered topic config).
