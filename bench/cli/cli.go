@@ -26,6 +26,7 @@ import (
 func Command() *cobra.Command {
 	bench := &cobra.Command{Use: "bench", Short: "Measure the broker, beside Apache Kafka and beside what the machine can do"}
 	bench.AddCommand(peersCommand(), floorCommand())
+	bench.AddCommand(loadCommand())
 	return bench
 }
 

@@ -62,6 +62,10 @@ func Run(args []string, host Host) int {
 	if errors.As(err, &exit) {
 		return exit.code
 	}
+	var failed *bench.Failed
+	if errors.As(err, &failed) {
+		return 1
+	}
 	return 2 // cobra's own: a wrong flag or argument
 }
 
