@@ -6,10 +6,13 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 //go:embed pom.xml
@@ -72,16 +75,34 @@ func Jars(ctx context.Context) (string, error) {
 	})
 }
 
+// KafkaAvailable says in one sentence what is missing to run Apache Kafka and its tools here, after having tried to get it.
+func KafkaAvailable(ctx context.Context) error {
+	if _, err := exec.LookPath("java"); err != nil {
+		return errors.New("java is not in PATH (Debian: openjdk-17-jdk-headless)")
+	}
+	if _, err := Jars(ctx); errors.Is(err, exec.ErrNotFound) {
+		return errors.New("mvn, which gets its jars, is not in PATH (Debian: maven)")
+	} else if err != nil {
+		line, _, _ := strings.Cut(err.Error(), "\n")
+		return fmt.Errorf("its jars could not be had from Maven: %s", line)
+	}
+	return nil
+}
+
 // Tool runs the main class of one of Apache Kafka's command line tools and returns what it wrote, standard output first and
 // then standard error, where some tools put their findings. A failure's error holds the ends of both.
 func Tool(ctx context.Context, class string, args ...string) ([]byte, error) {
+	return ToolIn(ctx, []string{"-Xmx256m", "-XX:TieredStopAtLevel=1"}, class, args...)
+}
+
+// ToolIn is Tool with the flags of its JVM.
+func ToolIn(ctx context.Context, jvm []string, class string, args ...string) ([]byte, error) {
 	jars, err := Jars(ctx)
 	if err != nil {
 		return nil, err
 	}
-	java := []string{"-Xmx256m", "-XX:TieredStopAtLevel=1", quiet,
-		"-cp", filepath.Join(jars, "*"), class}
-	stdout, stderr, err := outputs(exec.CommandContext(ctx, "java", append(java, args...)...))
+	java := slices.Concat(jvm, []string{quiet, "-cp", filepath.Join(jars, "*"), class}, args)
+	stdout, stderr, err := outputs(exec.CommandContext(ctx, "java", java...))
 	return append(stdout, stderr...), err
 }
 

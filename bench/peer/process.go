@@ -20,6 +20,7 @@ const stopTimeout = 30 * time.Second
 type Broker struct {
 	Addr    string        // bootstrap address, host:port
 	PID     int           // of the broker process itself, never of a shell around it
+	Program string        // what runs
 	DataDir string        // log.dirs
 	LogFile string        // where standard output and error go
 	Ready   time.Duration // from the start of the process to the first answered Metadata request

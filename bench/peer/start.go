@@ -105,15 +105,53 @@ func StartHighwater(ctx context.Context, o Options) (*Broker, error) {
 	return startAndWait(ctx, exec.Command(o.Binary, args...), o, addr, data)
 }
 
+// StartProgram starts a server that is no Kafka broker: program with args and then its data folder, below dir. It prints the address
+// that it serves as its first line.
+func StartProgram(ctx context.Context, program string, args []string, dir string) (*Broker, error) {
+	data := filepath.Join(dir, "data")
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		return nil, fmt.Errorf("peer: %w", err)
+	}
+	logFile := filepath.Join(dir, "server.log")
+	if err := os.RemoveAll(logFile); err != nil { // the first line is this start's
+		return nil, fmt.Errorf("peer: %w", err)
+	}
+	begun := time.Now()
+	b, err := launch(exec.Command(program, append(slices.Clone(args), data)...), logFile)
+	if err != nil {
+		return nil, err
+	}
+	b.DataDir, b.Program = data, program
+	err = b.await(ctx, "printed its address", func() bool {
+		line, _, whole := strings.Cut(b.Log(), "\n")
+		b.Addr = line
+		return whole
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.Ready = time.Since(begun)
+	return b, nil
+}
+
 // BuildHighwater compiles the highwater command into dir and returns the program's path.
-func BuildHighwater(ctx context.Context, dir string) (string, error) {
+func BuildHighwater(ctx context.Context, dir string) (string, error) { return build(ctx, dir, ".") }
+
+// BuildNats compiles bench/nats, a module of its own, into dir and returns the program's path.
+func BuildNats(ctx context.Context, dir string) (string, error) { return build(ctx, dir, "bench/nats") }
+
+// build compiles the main package in the folder pkg of highwater.dev.
+func build(ctx context.Context, dir, pkg string) (string, error) {
 	root, err := output(exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "highwater.dev"))
 	if err != nil {
 		return "", err
 	}
 	program := filepath.Join(dir, "highwater")
+	if pkg != "." {
+		program = filepath.Join(dir, filepath.Base(pkg))
+	}
 	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
-	build.Dir = strings.TrimSpace(string(root))
+	build.Dir = filepath.Join(strings.TrimSpace(string(root)), pkg)
 	if _, err := output(build); err != nil {
 		return "", err
 	}
@@ -145,28 +183,36 @@ func writeProperties(file string, properties map[string]string) error {
 	return nil
 }
 
-// startAndWait starts cmd and waits until the broker answers a Metadata request. A broker that ends or is not ready in time
-// is gone when this returns an error, which holds the end of its log.
+// startAndWait starts cmd and waits until the broker answers a Metadata request.
 func startAndWait(ctx context.Context, cmd *exec.Cmd, o Options, addr, data string) (*Broker, error) {
 	begun := time.Now()
 	b, err := launch(cmd, filepath.Join(o.Dir, "server.log"))
 	if err != nil {
 		return nil, err
 	}
-	b.Addr, b.DataDir = addr, data
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	for !answersMetadata(addr) {
-		select {
-		case <-b.done:
-			return nil, fmt.Errorf("peer: the broker ended while starting:\n%s", b.Log())
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("peer: the broker does not serve %s: %w:\n%s", addr, ctx.Err(), b.Log()), b.Kill())
-		case <-time.After(5 * time.Millisecond):
-		}
+	b.Addr, b.DataDir, b.Program = addr, data, cmd.Path
+	if err := b.await(ctx, "served "+addr, func() bool { return answersMetadata(addr) }); err != nil {
+		return nil, err
 	}
 	b.Ready = time.Since(begun)
 	return b, nil
+}
+
+// await returns when ready says so. A process that ends or is not ready in time is gone when this returns an error, which holds the
+// end of its log.
+func (b *Broker) await(ctx context.Context, what string, ready func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	for !ready() {
+		select {
+		case <-b.done:
+			return fmt.Errorf("peer: the broker ended while starting:\n%s", b.Log())
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("peer: the broker has not %s: %w:\n%s", what, ctx.Err(), b.Log()), b.Kill())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 // answersMetadata asks addr for the cluster's brokers and reports whether at least one is listed.

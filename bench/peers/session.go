@@ -4,96 +4,114 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"highwater.dev/bench/peer"
-	"highwater.dev/bench/proc"
 )
 
-// The names of the servers in samples and tables.
-const (
-	Highwater = "highwater"
-	Kafka     = "kafka"
-	Floor     = "floor"
-)
+// Server is a running server under test.
+type Server struct {
+	Name   string
+	broker bool // it speaks Kafka's protocol
+	*peer.Broker
+}
+
+// Starter starts a server on the data that it had before below a folder.
+type Starter struct {
+	Name   string
+	Broker bool // it speaks Kafka's protocol; others only take part in the loads that are made for them
+	Start  func(ctx context.Context, dir string) (*peer.Broker, error)
+}
 
 // kafkaJVM is Apache Kafka's own default heap and collector, not the small one of the conformance tests.
 var kafkaJVM = []string{"-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"}
 
-// Starter starts one of the two brokers on the data it had before.
-type Starter struct {
-	Name  string
-	Start func(context.Context) (*peer.Broker, error)
-}
-
-// Starters for Highwater, from the program binary, and Apache Kafka, each with its data below dir.
-func Starters(binary, dir string) []Starter {
-	return []Starter{
-		{Highwater, func(ctx context.Context) (*peer.Broker, error) {
-			return peer.StartHighwater(ctx, peer.Options{Dir: filepath.Join(dir, Highwater), Binary: binary})
-		}},
-		{Kafka, func(ctx context.Context) (*peer.Broker, error) {
-			return peer.StartKafka(ctx, peer.Options{Dir: filepath.Join(dir, Kafka), JVM: kafkaJVM})
-		}},
+// StartersFor are Highwater, twice, and Apache Kafka. binary is the highwater program.
+func StartersFor(binary string) []Starter {
+	highwater := func(ctx context.Context, dir string) (*peer.Broker, error) {
+		return peer.StartHighwater(ctx, peer.Options{Dir: dir, Binary: binary})
 	}
+	return []Starter{{Highwater, true, highwater}, {Again, true, highwater}, {Kafka, true, func(ctx context.Context, dir string) (*peer.Broker, error) {
+		return peer.StartKafka(ctx, peer.Options{Dir: dir, JVM: kafkaJVM})
+	}}}
 }
 
-// MeasureAll measures start-up, then the plan's loads, then peak memory. floorServer may be nil. Brokers that it
-// started are stopped when it returns.
-func MeasureAll(ctx context.Context, p Plan, starters []Starter, floorServer *Server, log *slog.Logger) (samples []Sample, err error) {
-	samples, err = startUps(ctx, p.Rounds, starters)
+// WithoutKafka is for machines that cannot run it.
+func WithoutKafka(starters []Starter) []Starter {
+	return slices.DeleteFunc(starters, func(s Starter) bool { return s.Name == Kafka })
+}
+
+// FloorStarter starts this program, self, as the floor server: a process of its own, so that its CPU time is its own.
+func FloorStarter(self string) Starter {
+	return Starter{Floor, false, func(ctx context.Context, dir string) (*peer.Broker, error) {
+		return peer.StartProgram(ctx, self, []string{"bench", "floor-server"}, dir)
+	}}
+}
+
+// start starts a server with its data below dir.
+func (s Starter) start(ctx context.Context, dir string) (*Server, error) {
+	b, err := s.Start(ctx, filepath.Join(dir, s.Name))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("peers: %s: %w", s.Name, err)
 	}
-	log.Info("start-up measured", "rounds", p.Rounds)
-	var servers []Server
-	for _, s := range starters {
-		broker, startErr := s.Start(ctx)
-		if startErr != nil {
-			return nil, startErr
+	return &Server{s.Name, s.Broker, b}, nil
+}
+
+// startAll starts one server of each; stop stops them and adds what goes wrong to err.
+func startAll(ctx context.Context, starters []Starter, dir string) (servers []*Server, stop func(err *error), err error) {
+	stop = func(err *error) {
+		for _, s := range servers {
+			*err = errors.Join(*err, s.Stop())
 		}
-		defer func() { err = errors.Join(err, broker.Stop()) }()
-		servers = append(servers, Server{Name: s.Name, Addr: broker.Addr, Pid: broker.PID})
 	}
-	loads, err := Run(ctx, p, servers, floorServer, log)
-	if err != nil {
-		return nil, err
-	}
-	samples = append(samples, loads...)
-	for _, s := range servers {
-		peak, err := proc.PeakRSS(s.Pid)
+	for _, starter := range starters {
+		s, err := starter.start(ctx, dir)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.Name, err)
+			stop(&err)
+			return nil, nil, err
 		}
-		samples = append(samples, Sample{"memory", s.Name, "peak-RSS-MiB", float64(peak) / (1 << 20)})
+		servers = append(servers, s)
 	}
-	return samples, nil
+	return servers, stop, nil
+}
+
+// brokers are the starters of those that speak Kafka's protocol, without the A/A twin: for what takes long.
+func brokers(starters []Starter) []Starter {
+	var out []Starter
+	for _, s := range starters {
+		if s.Broker && s.Name != Again {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // startUps starts and stops the brokers in turn. The first start of each formats its folder and is not counted.
-func startUps(ctx context.Context, rounds int, starters []Starter) ([]Sample, error) {
-	var samples []Sample
-	for round := range rounds + 1 {
-		order := slices.Clone(starters)
-		if round%2 == 1 {
-			slices.Reverse(order)
-		}
-		for _, s := range order {
-			broker, err := s.Start(ctx)
+func (r *runner) startUps(ctx context.Context, starters []Starter, dir string) error {
+	if !r.plan.wants("StartUp") {
+		return nil
+	}
+	for round := range r.plan.Rounds + 1 {
+		for _, starter := range inTurn(starters, round) {
+			if !starter.Broker {
+				continue
+			}
+			s, err := starter.start(ctx, dir)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", s.Name, err)
+				return err
 			}
 			if round > 0 {
-				ms := float64(broker.Ready) / float64(time.Millisecond)
-				samples = append(samples, Sample{"start-up", s.Name, "ready-ms", ms})
+				r.samples = append(r.samples, Sample{"StartUp", s.Name, []Value{millis(s.Ready, "ready-ms")}})
 			}
-			if err := broker.Stop(); err != nil {
-				return nil, fmt.Errorf("%s: %w", s.Name, err)
+			if err := s.Stop(); err != nil {
+				return fmt.Errorf("peers: %s: %w", s.Name, err)
 			}
 		}
 	}
-	return samples, nil
+	r.log.Info("start-up measured", "rounds", r.plan.Rounds)
+	return nil
 }
+
+func seconds(d time.Duration, unit string) Value { return Value{d.Seconds(), unit} }

@@ -36,8 +36,41 @@ func TestPeakRSSGrowsWithMemory(t *testing.T) {
 	require.Equal(t, byte(1), block[4096])
 }
 
+func TestRSSIsNotAboveItsPeak(t *testing.T) {
+	now, err := RSS(os.Getpid())
+	require.NoError(t, err)
+	peak, err := PeakRSS(os.Getpid())
+	require.NoError(t, err)
+	require.Positive(t, now)
+	require.LessOrEqual(t, now, peak)
+}
+
+func TestMovedCountsCallsAndBytes(t *testing.T) {
+	file, err := os.CreateTemp(t.TempDir(), "")
+	require.NoError(t, err)
+	defer file.Close()
+	before, err := Moved(os.Getpid())
+	require.NoError(t, err)
+	for range 100 {
+		_, err := file.Write(make([]byte, 1000))
+		require.NoError(t, err)
+	}
+	_, err = file.ReadAt(make([]byte, 50_000), 0)
+	require.NoError(t, err)
+	after, err := Moved(os.Getpid())
+	require.NoError(t, err)
+	moved := after.Minus(before)
+	require.GreaterOrEqual(t, moved.Writes, int64(100))
+	require.GreaterOrEqual(t, moved.WrittenBytes, int64(100_000))
+	require.Positive(t, moved.Reads)
+	require.GreaterOrEqual(t, moved.ReadBytes, int64(50_000))
+	require.Less(t, moved.WrittenBytes, int64(1<<20), "this process does little else")
+}
+
 func TestMissingProcess(t *testing.T) {
 	_, err := CPU(1 << 30)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = Moved(1 << 30)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = PeakRSS(1 << 30)
 	require.ErrorIs(t, err, os.ErrNotExist)
