@@ -30,6 +30,8 @@ type Row struct {
 	Better    Direction
 	Cells     map[string]*Cell // by implementation; those measured
 	Noise     Noise
+
+	assume benchmath.Assumption
 }
 
 // Cell holds what was measured of one implementation.
@@ -72,7 +74,7 @@ func (n Noise) String() string {
 	return fmt.Sprintf("×%.2f", n.Factor)
 }
 
-// Against puts the implementations that key tells apart beside base. Results without the key take no part.
+// Against puts the implementations that key tells apart beside base. Results without the key take no part. An empty base: no ratios.
 func Against(results *Results, key, base string) (*Versus, error) {
 	v := &Versus{Key: key, Base: base}
 	if err := v.collect(results); err != nil {
@@ -81,7 +83,7 @@ func Against(results *Results, key, base string) (*Versus, error) {
 	if len(v.Rows) == 0 {
 		return nil, fmt.Errorf("stat: no benchmark in %s has /%s= in its name", strings.Join(results.Files, ", "), key)
 	}
-	if !slices.Contains(v.Impls, base) {
+	if base != "" && !slices.Contains(v.Impls, base) {
 		return nil, fmt.Errorf("stat: the base %s is not among the values of %s: %s", base, key, strings.Join(v.Impls, ", "))
 	}
 	for _, r := range v.Rows {
@@ -142,44 +144,65 @@ func (r *Row) add(impl string, result *benchfmt.Result, v benchfmt.Value) error 
 
 // finish computes what follows from the values: the noise floor first, for the verdicts need it.
 func (r *Row) finish(base string, units benchfmt.UnitMetadataMap) {
-	r.Better = Better(r.Unit, units)
-	assume := units.GetAssumption(r.Unit)
+	r.Better, r.assume = Better(r.Unit, units), units.GetAssumption(r.Unit)
 	r.Noise.Twins = map[string]Ratio{}
 	for impl, c := range r.Cells {
-		c.Summary = assume.Summary(benchmath.NewSample(slices.Clone(c.Values), &benchmath.DefaultThresholds), confidence)
+		c.Summary = r.assume.Summary(c.sample(), confidence)
 		if twin := r.Cells[impl+Again]; twin != nil {
-			ratio := compareCells(twin, c, assume)
+			ratio := divideCells(twin, c, r.assume)
 			r.Noise.Twins[impl] = ratio
-			r.Noise.Factor = max(r.Noise.Factor, 1, reach(ratio))
+			r.Noise.Factor = max(r.Noise.Factor, 1, ratio.Value, 1/ratio.Value, ratio.Interval.Hi, 1/ratio.Interval.Lo)
 		}
 	}
 	for impl, c := range r.Cells {
-		if b := r.Cells[base]; b != nil && impl != base && !strings.HasSuffix(impl, Again) {
-			ratio := compareCells(c, b, assume)
-			ratio.Verdict = Same
-			if ratio.P <= benchmath.DefaultThresholds.CompareAlpha && ratio.Interval.Excludes(1) && !r.Noise.Within(ratio.Value) {
-				ratio.Verdict = judge(ratio.Value, r.Better)
-			}
-			c.Ratio = &ratio
+		if impl != base && !strings.HasSuffix(impl, Again) {
+			c.Ratio = r.Ratio(impl, base)
 		}
 	}
 }
 
-// reach is the largest factor, up or down, that the ratio of twins may have.
-func reach(r Ratio) float64 {
-	return max(r.Value, 1/r.Value, r.Interval.Hi, 1/r.Interval.Lo)
+// Ratio of an implementation to another one; nil where one of them was not measured.
+func (r *Row) Ratio(impl, base string) *Ratio {
+	a, b := r.Cells[impl], r.Cells[base]
+	if a == nil || b == nil {
+		return nil
+	}
+	ratio := divideCells(a, b, r.assume)
+	if ratio.P <= benchmath.DefaultThresholds.CompareAlpha && ratio.Interval.Excludes(1) && !r.Noise.Within(ratio.Value) {
+		ratio.Verdict = judge(ratio.Value, r.Better)
+	}
+	return &ratio
 }
 
-// compareCells gives the ratio a/b, without a verdict.
-func compareCells(a, b *Cell, assume benchmath.Assumption) Ratio {
-	sample := func(c *Cell) *benchmath.Sample {
-		return benchmath.NewSample(slices.Clone(c.Values), &benchmath.DefaultThresholds)
-	}
+// divideCells gives the ratio a/b; that it differs from 1 is not yet said.
+func divideCells(a, b *Cell, assume benchmath.Assumption) Ratio {
 	paired := slices.Equal(a.rounds, b.rounds)
 	return Ratio{
 		Value:    divide(sortedMedian(slices.Clone(a.Values)), sortedMedian(slices.Clone(b.Values))),
 		Interval: ratioInterval(a.Values, b.Values, paired),
 		Paired:   paired,
-		P:        assume.Compare(sample(a), sample(b)).P,
+		P:        assume.Compare(a.sample(), b.sample()).P,
+		Verdict:  Same,
 	}
+}
+
+// sample of the values; the sample sorts what it is given.
+func (c *Cell) sample() *benchmath.Sample {
+	return benchmath.NewSample(slices.Clone(c.Values), &benchmath.DefaultThresholds)
+}
+
+// Only is the run with the rows that keep says, and the implementations that were measured in them.
+func (v *Versus) Only(keep func(*Row) bool) *Versus {
+	some := &Versus{Key: v.Key, Base: v.Base}
+	for _, r := range v.Rows {
+		if keep(r) {
+			some.Rows = append(some.Rows, r)
+		}
+	}
+	for _, impl := range v.Impls {
+		if slices.ContainsFunc(some.Rows, func(r *Row) bool { return r.Cells[impl] != nil }) {
+			some.Impls = append(some.Impls, impl)
+		}
+	}
+	return some
 }

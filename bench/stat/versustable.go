@@ -3,6 +3,7 @@ package stat
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"highwater.dev/bench/table"
@@ -40,10 +41,9 @@ func (v *Versus) Table(format table.Format) *table.Table {
 	}
 	t := &table.Table{Header: []string{"benchmark", "unit"}}
 	t.Header = append(t.Header, v.Impls...)
-	for _, impl := range v.Impls {
-		if impl != v.Base {
-			t.Header = append(t.Header, impl+" / "+v.Base)
-		}
+	compared := v.compared()
+	for _, impl := range compared {
+		t.Header = append(t.Header, impl+" / "+v.Base)
 	}
 	t.Header = append(t.Header, "noise floor")
 	for _, r := range v.Rows {
@@ -51,21 +51,31 @@ func (v *Versus) Table(format table.Format) *table.Table {
 		for _, impl := range v.Impls {
 			line = append(line, r.Cells[impl].String())
 		}
-		for _, impl := range v.Impls {
-			if impl != v.Base {
-				line = append(line, r.ratio(impl).String())
-			}
+		for _, impl := range compared {
+			line = append(line, r.shown(impl).String())
 		}
 		t.Add(append(line, r.Noise.String())...)
 	}
 	return t
 }
 
-func (r *Row) ratio(impl string) *Ratio {
+// shown is the ratio of a cell that may not be there.
+func (r *Row) shown(impl string) *Ratio {
 	if c := r.Cells[impl]; c != nil {
 		return c.Ratio
 	}
 	return nil
+}
+
+// compared are the implementations that have a ratio to the base in any row.
+func (v *Versus) compared() []string {
+	var impls []string
+	for _, impl := range v.Impls {
+		if slices.ContainsFunc(v.Rows, func(r *Row) bool { c := r.Cells[impl]; return c != nil && c.Ratio != nil }) {
+			impls = append(impls, impl)
+		}
+	}
+	return impls
 }
 
 func (v *Versus) long() *table.Table {
