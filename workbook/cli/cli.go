@@ -1,7 +1,7 @@
 // Package cli is the `highwater` command: it reads flags, which nothing below it does, and hands over to the
 // broker, the benchmarks and the workbook.
 //
-// Exit codes: 0 done; 1 it failed, or a dumped file is damaged; 2 the command line, the configuration or a file could not be read.
+// Exit codes: 0 done; 1 it failed, a dumped file is damaged or a measured verdict is a fail; 2 the command line, the configuration or a file could not be read.
 package cli
 
 import (
