@@ -11,7 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -42,47 +42,29 @@ type Kill struct {
 
 // Run returns one Kill for each mutant and one for each exercise's unchanged solution, in the manifests' order. The error joins all
 // that is wrong: a mutant that survives or does not compile, a solution that fails, a test that kills nothing.
-func Run(ctx context.Context, o Options) ([]Kill, error) {
-	var all []Kill
+func Run(ctx context.Context, o Options) (_ []Kill, err error) {
+	dir, err := os.MkdirTemp("", "highwater-mutants-")
+	if err != nil {
+		return nil, fmt.Errorf("mutants: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	var all []*candidate
 	for _, c := range o.Chapters {
-		kills, err := o.chapter(ctx, c)
+		candidates, err := prepare(ctx, o.Root, c, filepath.Join(dir, c.Name))
 		if err != nil {
 			return nil, fmt.Errorf("mutants: chapter %s: %w", c.Name, err)
 		}
-		all = append(all, kills...)
+		all = append(all, candidates...)
 	}
-	return all, judge(o.Chapters, all)
-}
-
-// chapter tries one chapter's candidates.
-func (o Options) chapter(ctx context.Context, c *manifest.Chapter) (_ []Kill, err error) {
-	dir, err := os.MkdirTemp("", "highwater-mutants-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	var candidates []*candidate
-	for i := range c.Exercises {
-		e := &c.Exercises[i]
-		for _, m := range append([]manifest.Mutant{{}}, e.Mutants...) {
-			kill := &Kill{Exercise: e.ID, Mutant: m.ID, Misconception: m.Misconception}
-			candidates = append(candidates, &candidate{exercise: e, mutant: m, kill: kill})
-		}
-	}
-	p, err := newProgram(ctx, o.Root, c, dir, candidates)
-	if err != nil {
-		return nil, err
-	}
-	link := sync.OnceValues(func() (trial.Binary, error) { return p.build(ctx) })
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, o.Jobs))
-	for _, m := range candidates {
+	for _, m := range slices.Backward(all) { // mutants of later chapters wait longest for what does not come: they go first
 		if m.kill.Defect != "" {
 			continue
 		}
 		group.Go(func() error {
-			if err := o.try(ctx, p, link, m); err != nil {
-				return fmt.Errorf("exercise %s, mutant %q: %w", m.exercise.ID, m.mutant.ID, err)
+			if err := o.try(ctx, m); err != nil {
+				return fmt.Errorf("mutants: exercise %s, mutant %q: %w", m.exercise.ID, m.mutant.ID, err)
 			}
 			return nil
 		})
@@ -91,17 +73,17 @@ func (o Options) chapter(ctx context.Context, c *manifest.Chapter) (_ []Kill, er
 		return nil, err
 	}
 	var kills []Kill
-	for _, m := range candidates {
-		kills = append(kills, *m.kill)
+	for _, m := range all {
+		kills = append(kills, m.kill)
 	}
-	return kills, nil
+	return kills, judge(o.Chapters, kills)
 }
 
 // try runs one candidate in a process of its own, unless the same code ran before, and fills its Kill.
-func (o Options) try(ctx context.Context, p *program, link func() (trial.Binary, error), m *candidate) error {
+func (o Options) try(ctx context.Context, m *candidate) error {
 	c := trial.Case{Impl: m.impl(), Exercise: m.exercise.ID, Seed: 1, Tests: m.exercise.Tests.All()}
-	outcome, err := o.cached(fmt.Sprintf("%s %s %+v", p.base, m.buildID, c), func() (trial.Outcome, error) {
-		binary, err := link()
+	outcome, err := o.cached(fmt.Sprintf("%s %s %+v", m.program.base, m.buildID, c), func() (trial.Outcome, error) {
+		binary, err := m.program.build()
 		if err != nil {
 			return trial.Outcome{}, err
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"highwater.dev/workbook/lab"
 	"highwater.dev/workbook/manifest"
@@ -19,10 +20,11 @@ import (
 
 // candidate is what is tried: a mutant, or the unchanged solution when the mutant's id is empty.
 type candidate struct {
+	program  *program
 	exercise *manifest.Exercise
 	mutant   manifest.Mutant
-	kill     *Kill
 	buildID  string // of the mutant's package
+	kill     Kill
 }
 
 // impl is the candidate's name among the program's implementations.
@@ -45,41 +47,55 @@ type program struct {
 	register string   // the file that registers the reader's package
 	template string   // its content
 	base     string   // hash of all that every candidate runs: tests, solution, broker, standard library
+	// build links the program, once.
+	build func() (trial.Binary, error)
 }
 
 const module = "highwater.dev/"
 
-// newProgram compiles the candidates. Those that cannot be tried get their Defect.
-func newProgram(ctx context.Context, root string, c *manifest.Chapter, dir string, candidates []*candidate) (*program, error) {
+// prepare compiles a chapter's candidates and does not link them yet. Those that cannot be tried have a Defect.
+func prepare(ctx context.Context, root string, c *manifest.Chapter, dir string) ([]*candidate, error) {
 	p := &program{chapter: c, dir: dir, source: trial.Source{Root: root, Chapter: c.Name, Replace: map[string]string{}}}
-	if err := p.find(); err != nil {
+	p.build = sync.OnceValues(func() (trial.Binary, error) {
+		b, err := trial.Build(ctx, p.source, p.dir)
+		if err != nil {
+			err = fmt.Errorf("the program of all mutants: %w", err)
+		}
+		return b, err
+	})
+	if err := errors.Join(os.Mkdir(dir, 0o700), p.find()); err != nil {
 		return nil, err
 	}
-	byImport := map[string]*candidate{}
-	for _, m := range candidates {
-		if m.mutant.ID == "" {
-			continue
-		}
-		err := p.copySolution(m)
-		if errors.Is(err, errNotOnce) {
-			m.kill.How, m.kill.Defect = lab.Build, err.Error()
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		byImport[module+p.folder(m)] = m
-	}
-	if err := p.compile(ctx, byImport); err != nil {
-		return nil, err
-	}
-	for _, m := range byImport {
-		if m.kill.Defect == "" {
-			if err := p.registerMutant(m); err != nil {
+	var candidates []*candidate
+	mutants := map[string]*candidate{} // by import path
+	for i := range c.Exercises {
+		e := &c.Exercises[i]
+		candidates = append(candidates, &candidate{program: p, exercise: e, kill: Kill{Exercise: e.ID}})
+		for _, m := range e.Mutants {
+			next := &candidate{program: p, exercise: e, mutant: m, kill: Kill{Exercise: e.ID, Mutant: m.ID, Misconception: m.Misconception}}
+			candidates = append(candidates, next)
+			err := p.copySolution(next)
+			if errors.Is(err, errNotOnce) {
+				next.kill.How, next.kill.Defect = lab.Build, err.Error()
+				continue
+			} else if err != nil {
 				return nil, err
 			}
+			mutants[module+p.folder(next)] = next
 		}
 	}
-	return p, nil
+	if err := p.compile(ctx, mutants); err != nil {
+		return nil, err
+	}
+	for _, m := range mutants {
+		if m.kill.Defect != "" {
+			continue
+		}
+		if err := p.registerMutant(m); err != nil {
+			return nil, err
+		}
+	}
+	return candidates, nil
 }
 
 // find finds the solution's files and the one that registers the reader's package.
@@ -184,15 +200,6 @@ func (p *program) registerMutant(m *candidate) error {
 		`"mine"`, strconv.Quote(m.impl()),
 	).Replace(p.template)
 	return p.add(path.Join(path.Dir(p.register), "mutant_"+strings.ReplaceAll(m.impl(), "-", "_")+"_"+path.Base(p.register)), content)
-}
-
-// build links the program.
-func (p *program) build(ctx context.Context) (trial.Binary, error) {
-	b, err := trial.Build(ctx, p.source, p.dir)
-	if err != nil {
-		return b, fmt.Errorf("the program of all mutants: %w", err)
-	}
-	return b, nil
 }
 
 var errNotOnce = errors.New("the text to find does not stand there exactly once")
