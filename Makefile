@@ -5,9 +5,11 @@ SHELL := /bin/bash
 # A count, not a time: at a time's end go test may report a worker's interrupted input as a failure (golang/go#56238).
 FUZZTIME ?= 20000x
 CRASH_ROUNDS ?= 200
+RUNS ?= 300
+JOBS ?= 2
 LINT := go tool -modfile=.ci/lint.mod golangci-lint
 
-.PHONY: build test start check drift mutants race fuzz bench crash conformance conformance-kafka help
+.PHONY: build test start check drift mutants soak race fuzz bench crash conformance conformance-kafka help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -39,6 +41,9 @@ drift: build ## exercises are what the solutions make; every exercise compiles
 
 mutants: build ## every named wrong program is rejected by its exercise's tests
 	bin/highwater mutants
+
+soak: ## RUNS runs (300) of each chapter's graded suite over its solution, with the race detector, JOBS (2) at once
+	.ci/soak $(RUNS) $(JOBS) $(notdir $(wildcard chapters/*))
 
 race: ## the tests of broker, chapters and benchmarks under the race detector
 	CGO_ENABLED=1 go test -race ./broker/... ./chapters/... ./bench/...

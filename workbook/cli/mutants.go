@@ -20,7 +20,7 @@ func mutantsCommand(host Host) *cobra.Command {
 		Short: "Show that the graded tests reject wrong programs",
 		Long: `Apply each named mutant of exercises.yaml to the solution and run its exercise's tests, which have to fail; print which test
 killed which mutant. Exit code 1: a mutant survives or cannot be tried, a test kills nothing, or a solution fails; 2: it could not be run.
-What was run before, the same program with the same tests, is taken from the cache in the user's cache folder.`,
+What was run before, the same mutant with the same tests, is taken from the cache in the user's cache folder.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			w, err := openWorkbench()
@@ -54,7 +54,7 @@ What was run before, the same program with the same tests, is taken from the cac
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "file for the kill matrix in Markdown")
-	cmd.Flags().IntVar(&jobs, "jobs", 2, "mutants at once")
+	cmd.Flags().IntVar(&jobs, "jobs", 4, "mutants at once: most of them wait, for an answer that does not come")
 	return cmd
 }
 

@@ -45,6 +45,7 @@ func TestFaultsNameTheirLine(t *testing.T) {
 		{"no points", "points: 10", "points: 0", "exercises.yaml:12: exercise 1.1 has 0 points"},
 		{"two hints", "\"See codec.go\", ", "", "exercises.yaml:15: exercise 1.1 has 2 hints, want 3"},
 		{"mutant without effect", `find: "1", replace: "4"`, `find: "1", replace: "1"`, "exercises.yaml:19: exercise 1.1: mutant c changes nothing"},
+		{"mutant with a bad name", "{id: b,", "{id: B 2,", `exercises.yaml:18: exercise 1.1: mutant id "B 2" is not lower-case words`},
 		{"mutant twice", "{id: b,", "{id: a,", "exercises.yaml:18: exercise 1.1: mutant a stands twice"},
 		{"test twice", "property: [round-trip]", "property: [decodes-a-header]", "exercises.yaml:14: exercise 1.1: test decodes-a-header belongs to"},
 		{"bad test name", "round-trip", "RoundTrip", `exercises.yaml:14: exercise 1.1: test name "RoundTrip"`},

@@ -149,6 +149,9 @@ func (v *validator) mutants(e *Exercise, at func(...string) []string) {
 		if m.ID == "" || m.Misconception == "" || m.Find == "" {
 			v.fail(here, "exercise %s: a mutant needs id, misconception and find", e.ID)
 		}
+		if m.ID != "" && !testName.MatchString(m.ID) { // it becomes the name of a package
+			v.fail(here, "exercise %s: mutant id %q is not lower-case words joined by '-'", e.ID, m.ID)
+		}
 		if m.Find == m.Replace {
 			v.fail(here, "exercise %s: mutant %s changes nothing", e.ID, m.ID)
 		}

@@ -13,7 +13,7 @@ import (
 // tests that killed it.
 func WriteMatrix(w io.Writer, chapters []*manifest.Chapter, kills []Kill) error {
 	var b strings.Builder
-	b.WriteString("# Kill matrix\n\nMade by `go run . mutants --out docs/mutants.md`. Each row is a wrong program; the graded tests of its exercise have to reject it.\n")
+	b.WriteString("# Kill matrix\n\nMade by `go run . mutants --out docs/mutants.md`. Each row is a wrong program; the graded tests of its exercise have to reject it. Where\nthe moment decides which of several tests notice, a later run may list others.\n")
 	total := 0
 	for _, c := range chapters {
 		for _, e := range c.Exercises {

@@ -11,7 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,7 +24,7 @@ import (
 type Options struct {
 	Root     string
 	Chapters []*manifest.Chapter
-	Cache    string // folder for outcomes, by the content of the compiled program; empty: none
+	Cache    string // folder for outcomes, by what was compiled; empty: none
 	Jobs     int    // at once
 	Limits   trial.Limits
 }
@@ -36,6 +36,7 @@ type Kill struct {
 	Misconception string
 	KilledBy      []string // tests that did not pass, or during which the process ended; with Mutant empty they are a defect
 	How           lab.State
+	Message       string // why it did not pass
 	Defect        string // why there is nothing to try: the text to find is not there once, or the mutant does not compile
 }
 
@@ -47,115 +48,74 @@ func Run(ctx context.Context, o Options) (_ []Kill, err error) {
 		return nil, fmt.Errorf("mutants: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	var kills []*Kill
+	var all []*candidate
+	for _, c := range o.Chapters {
+		candidates, err := prepare(ctx, o.Root, c, filepath.Join(dir, c.Name))
+		if err != nil {
+			return nil, fmt.Errorf("mutants: chapter %s: %w", c.Name, err)
+		}
+		all = append(all, candidates...)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, o.Jobs))
-	for _, c := range o.Chapters {
-		for i := range c.Exercises {
-			e := &c.Exercises[i]
-			for _, m := range append([]manifest.Mutant{{}}, e.Mutants...) {
-				kill := &Kill{Exercise: e.ID, Mutant: m.ID, Misconception: m.Misconception}
-				kills = append(kills, kill)
-				group.Go(func() error {
-					if err := o.one(ctx, dir, c, e, m, kill); err != nil {
-						return fmt.Errorf("mutants: exercise %s, mutant %q: %w", e.ID, m.ID, err)
-					}
-					return nil
-				})
-			}
+	for _, m := range slices.Backward(all) { // mutants of later chapters wait longest for what does not come: they go first
+		if m.kill.Defect != "" {
+			continue
 		}
+		group.Go(func() error {
+			if err := o.try(ctx, m); err != nil {
+				return fmt.Errorf("mutants: exercise %s, mutant %q: %w", m.exercise.ID, m.mutant.ID, err)
+			}
+			return nil
+		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	var all []Kill
-	for _, k := range kills {
-		all = append(all, *k)
+	var kills []Kill
+	for _, m := range all {
+		kills = append(kills, m.kill)
 	}
-	return all, judge(o.Chapters, all)
+	return kills, judge(o.Chapters, kills)
 }
 
-// one builds and tries a single mutant.
-func (o Options) one(ctx context.Context, dir string, c *manifest.Chapter, e *manifest.Exercise, m manifest.Mutant, kill *Kill) error {
-	work, err := os.MkdirTemp(dir, "mutant-")
+// try runs one candidate in a process of its own, unless the same code ran before, and fills its Kill.
+func (o Options) try(ctx context.Context, m *candidate) error {
+	c := trial.Case{Impl: m.impl(), Exercise: m.exercise.ID, Seed: 1, Tests: m.exercise.Tests.All()}
+	outcome, err := o.cached(fmt.Sprintf("%s %s %+v", m.program.base, m.buildID, c), func() (trial.Outcome, error) {
+		binary, err := m.program.build()
+		if err != nil {
+			return trial.Outcome{}, err
+		}
+		return trial.Run(ctx, binary, c, o.Limits)
+	})
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work) //nolint:errcheck // inside a temporary folder that is removed in the end
-	source := trial.Source{Root: o.Root, Chapter: c.Name, Replace: map[string]string{}}
-	if m.ID != "" {
-		name := filepath.Join("solutions", c.Name, e.File)
-		mutated, err := apply(filepath.Join(o.Root, name), m)
-		if errors.Is(err, errNotOnce) {
-			kill.How, kill.Defect = lab.Build, err.Error()
-			return nil
-		} else if err != nil {
-			return err
-		}
-		stand := filepath.Join(work, e.File)
-		if err := os.WriteFile(stand, mutated, 0o600); err != nil {
-			return err
-		}
-		source.Replace[name] = stand
-	}
-	binary, err := trial.Build(ctx, source, work)
-	var broken *trial.BuildError
-	if errors.As(err, &broken) {
-		kill.How, kill.Defect = lab.Build, broken.Error()
-		return nil
-	} else if err != nil {
-		return err
-	}
-	outcome, err := o.cached(ctx, binary, trial.Case{Impl: "solution", Exercise: e.ID, Seed: 1, Tests: e.Tests.All()})
-	if err != nil {
-		return err
-	}
-	kill.How = outcome.State
+	m.kill.How, m.kill.Message = outcome.State, outcome.Message
 	for _, v := range outcome.Verdicts {
 		if v.State != lab.Pass {
-			kill.KilledBy = append(kill.KilledBy, v.Test)
+			m.kill.KilledBy = append(m.kill.KilledBy, v.Test)
 		}
 	}
 	if outcome.State != lab.Pass && outcome.Running != "" { // it hung or ended the process there
-		kill.KilledBy = append(kill.KilledBy, outcome.Running)
+		m.kill.KilledBy = append(m.kill.KilledBy, outcome.Running)
 	}
 	return nil
 }
 
-var errNotOnce = errors.New("the text to find does not stand there exactly once")
-
-// apply makes the mutant's one change. The text to find stands exactly once.
-func apply(file string, m manifest.Mutant) ([]byte, error) {
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	if n := strings.Count(string(content), m.Find); n != 1 {
-		return nil, fmt.Errorf("%w: %q stands %d times in %s", errNotOnce, m.Find, n, filepath.Base(file))
-	}
-	return []byte(strings.Replace(string(content), m.Find, m.Replace, 1)), nil
-}
-
-// cached runs the case unless the same program ran it before.
-func (o Options) cached(ctx context.Context, b trial.Binary, c trial.Case) (trial.Outcome, error) {
+// cached is run's outcome, or the one that it had before with the same key and limits.
+func (o Options) cached(key string, run func() (trial.Outcome, error)) (outcome trial.Outcome, err error) {
 	if o.Cache == "" {
-		return trial.Run(ctx, b, c, o.Limits)
+		return run()
 	}
-	program, err := os.ReadFile(b.File)
-	if err != nil {
-		return trial.Outcome{}, err
-	}
-	key := sha256.New()
-	key.Write(program)
-	fmt.Fprintf(key, "%+v %+v", c, o.Limits)
-	file := filepath.Join(o.Cache, fmt.Sprintf("%x.json", key.Sum(nil)))
-	var outcome trial.Outcome
+	file := filepath.Join(o.Cache, fmt.Sprintf("%x.json", sha256.Sum256(fmt.Appendf(nil, "%s %+v", key, o.Limits))))
 	if content, err := os.ReadFile(file); err == nil && json.Unmarshal(content, &outcome) == nil {
 		return outcome, nil
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return outcome, err
 	}
-	if outcome, err = trial.Run(ctx, b, c, o.Limits); err != nil {
+	if outcome, err = run(); err != nil {
 		return outcome, err
 	}
 	content, err := json.Marshal(outcome)
@@ -174,12 +134,10 @@ func judge(chapters []*manifest.Chapter, kills []Kill) error {
 	killers := map[string]bool{}
 	for _, k := range kills {
 		switch {
-		case k.Defect != "" && k.Mutant == "":
-			errs = append(errs, fmt.Errorf("mutants: the solution to %s: %s", k.Exercise, k.Defect))
 		case k.Defect != "":
 			errs = append(errs, fmt.Errorf("mutants: exercise %s: mutant %s: %s", k.Exercise, k.Mutant, k.Defect))
 		case k.Mutant == "" && k.How != lab.Pass:
-			errs = append(errs, fmt.Errorf("mutants: the solution to %s does not pass: %s by %v", k.Exercise, k.How, k.KilledBy))
+			errs = append(errs, fmt.Errorf("mutants: the solution to %s does not pass: %s by %v: %s", k.Exercise, k.How, k.KilledBy, k.Message))
 		case k.Mutant != "" && k.How == lab.Pass:
 			errs = append(errs, fmt.Errorf("mutants: exercise %s: mutant %s survives: %s", k.Exercise, k.Mutant, k.Misconception))
 		case k.Mutant != "":

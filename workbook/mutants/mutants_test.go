@@ -15,7 +15,8 @@ import (
 
 const matrix = `# Kill matrix
 
-Made by ` + "`go run . mutants --out docs/mutants.md`" + `. Each row is a wrong program; the graded tests of its exercise have to reject it.
+Made by ` + "`go run . mutants --out docs/mutants.md`" + `. Each row is a wrong program; the graded tests of its exercise have to reject it. Where
+the moment decides which of several tests notice, a later run may list others.
 
 ## 1.1 The sum
 
@@ -54,6 +55,26 @@ func TestMatrixIsStable(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, cached, 8, "the same programs give the same keys")
 	}
+	tiny.Replace(t, root, "chapters/01-tiny/exercises.yaml", `replace: "/ 1"`, `replace: "/ 2"`)
+	o.Chapters = []*manifest.Chapter{tiny.Generate(t, root)}
+	_, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	cached, err := os.ReadDir(o.Cache)
+	require.NoError(t, err)
+	require.Len(t, cached, 9, "one mutant has changed, so one ran again")
+}
+
+// The chapter's side of the bargain is asked for in words.
+func TestHowAChapterRegistersTheReader(t *testing.T) {
+	own := "chapters/01-tiny/graded_own_test.go"
+	root, c := tiny.Checkout(t)
+	o := Options{Root: root, Chapters: []*manifest.Chapter{c}, Jobs: 1, Limits: trial.DefaultLimits()}
+	tiny.Replace(t, root, own, "func init()", "var one = 1\n\nfunc init()")
+	_, err := Run(t.Context(), o)
+	require.ErrorContains(t, err, "one redeclared in this block")
+	tiny.Replace(t, root, own, "exercises/01-tiny", "solutions/01-tiny")
+	_, err = Run(t.Context(), o)
+	require.ErrorContains(t, err, `no file of chapters/01-tiny imports "highwater.dev/exercises/01-tiny"`)
 }
 
 func TestWhatIsWrongIsReported(t *testing.T) {
