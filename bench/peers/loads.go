@@ -11,30 +11,33 @@ import (
 	"highwater.dev/bench/proc"
 )
 
-// tasks are all that running servers do, in the order of a round.
+// tasks are what running servers do, in the order of a round.
 func (r *runner) tasks(dir string) []task {
-	p := r.plan
-	all := []task{{"Limit", p.Rounds, isFloor, r.limits(dir)}}
-	for _, size := range p.RecordBytes {
+	all := []task{{"Limit", isFloor, r.limits(dir)}}
+	for _, size := range r.plan.RecordBytes {
 		all = append(all,
-			task{fmt.Sprintf("Produce/size=%d", size), p.Rounds, isFloor, r.floor(size)},
-			task{fmt.Sprintf("Produce/size=%d", size), p.Rounds, isNats, r.nats(size)},
-			task{fmt.Sprintf("Produce+Consume/size=%d", size), p.Rounds, isBroker, r.produceAndConsume(size)},
-			task{fmt.Sprintf("Perf/size=%d", size), p.Rounds, func(s *Server) bool { return r.java && notAgain(s) }, r.perfTool(size)})
+			task{fmt.Sprintf("Produce/size=%d", size), isFloor, r.floor(size)},
+			task{fmt.Sprintf("Produce/size=%d", size), isNats, r.nats(size)},
+			task{fmt.Sprintf("Produce+Consume/size=%d", size), isBroker, r.produceAndConsume(size)},
+			task{fmt.Sprintf("Perf/size=%d", size), func(s *Server) bool { return r.java && notAgain(s) }, r.perfTool(size)})
 	}
-	all = append(all, task{fmt.Sprintf("AckLatency/rate=%d", p.LatencyRate), p.Rounds, isBroker, r.latency})
-	sweep := func(key string, value any, change func(*load.Options)) {
+	return append(all, task{fmt.Sprintf("AckLatency/rate=%d", r.plan.LatencyRate), isBroker, r.latency})
+}
+
+// sweeps draw curves: one thing is changed, everything else is as it was.
+func (r *runner) sweeps() (all []task) {
+	add := func(key string, value any, change func(*load.Options)) {
 		name := fmt.Sprintf("Sweep/size=1024/%s=%v", key, value)
-		all = append(all, task{name, p.few(), notAgain, r.sweep(name, change)})
+		all = append(all, task{name, notAgain, r.sweep(name, change)})
 	}
-	for _, n := range p.SweepBatches {
-		sweep("batch-bytes", n, func(o *load.Options) { o.BatchBytes = n })
+	for _, n := range r.plan.SweepBatches {
+		add("batch-bytes", n, func(o *load.Options) { o.BatchBytes = n })
 	}
-	for _, n := range p.SweepPartitions {
-		sweep("partitions", n, func(o *load.Options) { o.Partitions = n })
+	for _, n := range r.plan.SweepPartitions {
+		add("partitions", n, func(o *load.Options) { o.Partitions = n })
 	}
-	for _, n := range p.SweepProducers {
-		sweep("producers", n, func(o *load.Options) { o.Producers = n })
+	for _, n := range r.plan.SweepProducers {
+		add("producers", n, func(o *load.Options) { o.Producers = n })
 	}
 	return all
 }
@@ -147,9 +150,9 @@ func (r *runner) sweep(name string, change func(*load.Options)) measureFunc {
 	}
 }
 
-// memory is the most that each server has held in memory during all loads.
-func (r *runner) memory(servers []*Server) error {
-	if !r.plan.wants("Memory") {
+// memory is the most that each broker has held in memory since it was started.
+func (r *runner) memory(name string, servers []*Server) error {
+	if !r.plan.wants(name) {
 		return nil
 	}
 	for _, s := range servers {
@@ -160,7 +163,7 @@ func (r *runner) memory(servers []*Server) error {
 		if err != nil {
 			return fmt.Errorf("peers: %s: %w", s.Name, err)
 		}
-		r.samples = append(r.samples, Sample{"Memory", s.Name, []Value{mebibytes(peak, "peak-RSS-MiB")}})
+		r.samples = append(r.samples, Sample{name, s.Name, []Value{mebibytes(peak, "peak-RSS-MiB")}})
 	}
 	return nil
 }

@@ -88,7 +88,7 @@ func TestRunWithoutKafka(t *testing.T) {
 		want["Limit/what="+what+" limit"] = 2
 	}
 	for _, server := range []string{Highwater, Again} {
-		want["Memory "+server] = 1
+		want["Memory "+server], want["Memory/after=sweeps "+server] = 1, 1
 		for _, load := range []string{"StartUp", "Produce/size=1000", "Consume/size=1000", "AckLatency/rate=2000"} {
 			want[load+" "+server] = 2
 		}

@@ -16,7 +16,6 @@ const loadGC = 400
 // task is one thing that running servers are measured at.
 type task struct {
 	name    string
-	rounds  int // measured; one more warms up
 	fits    func(s *Server) bool
 	measure measureFunc
 }
@@ -47,10 +46,11 @@ func Run(ctx context.Context, p Plan, starters []Starter, dir string, log *slog.
 	return r.samples, nil
 }
 
-// throughput starts all servers once and has them do all loads, round by round.
+// throughput starts all servers once and has them do all tasks, round by round; afterwards those that draw curves.
 func (r *runner) throughput(ctx context.Context, starters []Starter, dir string) (err error) {
-	tasks := slices.DeleteFunc(r.tasks(dir), func(t task) bool { return !r.plan.wants(t.name) })
-	if len(tasks) == 0 && !r.plan.wants("Memory") {
+	unwanted := func(t task) bool { return !r.plan.wants(t.name) }
+	tasks, sweeps := slices.DeleteFunc(r.tasks(dir), unwanted), slices.DeleteFunc(r.sweeps(), unwanted)
+	if len(tasks)+len(sweeps) == 0 {
 		return nil
 	}
 	servers, stop, err := startAll(ctx, starters, dir)
@@ -58,18 +58,32 @@ func (r *runner) throughput(ctx context.Context, starters []Starter, dir string)
 		return err
 	}
 	defer stop(&err)
-	for round := range r.plan.Rounds + 1 {
+	if err := r.rounds(ctx, tasks, r.plan.Rounds, servers); err != nil {
+		return err
+	}
+	if err := r.memory("Memory", servers); err != nil {
+		return err
+	}
+	if err := r.rounds(ctx, sweeps, r.plan.few(), servers); err != nil {
+		return err
+	}
+	return r.memory("Memory/after=sweeps", servers)
+}
+
+// rounds has all servers do all tasks, n times and once more, first, to warm up.
+func (r *runner) rounds(ctx context.Context, tasks []task, n int, servers []*Server) error {
+	if len(tasks) == 0 {
+		return nil
+	}
+	for round := range n + 1 {
 		for _, t := range tasks {
-			if round > t.rounds {
-				continue
-			}
 			if err := r.once(ctx, t, round, servers); err != nil {
 				return err
 			}
 		}
-		r.log.Info("round measured", "round", round, "of", r.plan.Rounds, "warm-up", round == 0)
+		r.log.Info("round measured", "round", round, "of", n, "warm-up", round == 0, "first", tasks[0].name)
 	}
-	return r.memory(servers)
+	return nil
 }
 
 // once has every server do the task, in an order that turns with the round: a drift of the machine hits all.
