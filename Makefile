@@ -56,6 +56,9 @@ fuzz: ## every fuzz target, FUZZTIME inputs each (20000x) or a time (5m)
 	  done; \
 	done
 
+gate: ## counts per batch, and CPU against Apache Kafka in the same run: the figures that may fail a change
+	go test -count=1 -v -tags kafka ./bench/gate
+
 bench: ## the micro benchmarks, as benchstat reads them
 	go test -run '^$$' -bench . -benchmem ./broker/... ./bench/...
 

@@ -13,7 +13,10 @@ import (
 )
 
 // adminTimeout bounds what is asked before and after a run.
-const adminTimeout = 15 * time.Second
+const adminTimeout = time.Minute
+
+// askAgain is the time between two questions about something that is coming.
+const askAgain = 10 * time.Millisecond
 
 // topic is one that a run writes to.
 type topic struct {
@@ -32,7 +35,39 @@ func createTopic(ctx context.Context, cl *kgo.Client, name string, partitions in
 	if err != nil {
 		return fmt.Errorf("load: create topic %s: %w", name, err)
 	}
-	return topicError("create", name, resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
+	if err := topicError("create", name, resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage); err != nil {
+		return err
+	}
+	return awaitLeaders(ctx, cl, name, partitions)
+}
+
+// awaitLeaders returns when the broker has learnt of the new topic's partitions and who leads them: Apache Kafka's controller answers
+// before its brokers know.
+func awaitLeaders(ctx context.Context, cl *kgo.Client, name string, partitions int32) error {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	for {
+		meta := kmsg.NewPtrMetadataRequest()
+		meta.Topics = append(meta.Topics, kmsg.MetadataRequestTopic{Topic: &name})
+		have, err := meta.RequestWith(ctx, cl)
+		if err != nil {
+			return fmt.Errorf("load: the broker does not learn of the new topic %s: %w", name, err)
+		}
+		led := int32(0)
+		for _, p := range have.Topics[0].Partitions {
+			if p.ErrorCode == 0 && p.Leader >= 0 {
+				led++
+			}
+		}
+		if led == partitions {
+			return nil
+		}
+		select {
+		case <-time.After(askAgain):
+		case <-ctx.Done():
+			return fmt.Errorf("load: %d of the %d partitions of the new topic %s have a leader: %w", led, partitions, name, ctx.Err())
+		}
+	}
 }
 
 func deleteTopic(ctx context.Context, cl *kgo.Client, name string) error {
