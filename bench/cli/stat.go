@@ -10,6 +10,11 @@ import (
 	"highwater.dev/bench/table"
 )
 
+// readingCommands read what the measuring ones wrote.
+func readingCommands() []*cobra.Command {
+	return []*cobra.Command{compareCommand(), versusCommand(), budgetCommand(), reportCommand(), profileCommand()}
+}
+
 func compareCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
