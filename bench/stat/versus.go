@@ -151,7 +151,7 @@ func (r *Row) finish(base string, units benchfmt.UnitMetadataMap) {
 		if twin := r.Cells[impl+Again]; twin != nil {
 			ratio := divideCells(twin, c, r.assume)
 			r.Noise.Twins[impl] = ratio
-			r.Noise.Factor = max(r.Noise.Factor, 1, ratio.Value, 1/ratio.Value, ratio.Interval.Hi, 1/ratio.Interval.Lo)
+			r.Noise.Factor = max(r.Noise.Factor, 1, ratio.Interval.Hi, 1/ratio.Interval.Lo)
 		}
 	}
 	for impl, c := range r.Cells {
