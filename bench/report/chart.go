@@ -15,7 +15,7 @@ import (
 // benchmark side by side.
 type chartSpec struct {
 	file, title string
-	family      string // the benchmark's first name; whole where there is no key
+	family      string // the benchmark's name before the key; whole where there is no key
 	key         string
 	units       []string
 	log         bool
@@ -24,7 +24,9 @@ type chartSpec struct {
 var chartSpecs = []chartSpec{
 	{file: "produce-throughput", title: "Produce throughput by record size", family: "Produce", key: "size", units: []string{"MB/s"}},
 	{file: "consume-throughput", title: "Consume throughput by record size", family: "Consume", key: "size", units: []string{"MB/s"}},
-	{file: "batch-throughput", title: "Produce throughput by batch size", family: "Produce", key: "batch", units: []string{"MB/s"}},
+	{file: "batch-throughput", title: "Throughput by batch size, 1 KiB records", family: "Sweep/size=1024", key: "batch-bytes", units: []string{"MB/s"}},
+	{file: "partitions-throughput", title: "Throughput by partitions, 1 KiB records", family: "Sweep/size=1024", key: "partitions", units: []string{"MB/s"}},
+	{file: "producers-throughput", title: "Throughput by producers, 1 KiB records", family: "Sweep/size=1024", key: "producers", units: []string{"MB/s"}},
 	{file: "produce-cpu", title: "Produce: CPU seconds for a GB", family: "Produce", key: "size", units: []string{"cpu-s/GB"}},
 	{file: "consume-cpu", title: "Consume: CPU seconds for a GB", family: "Consume", key: "size", units: []string{"cpu-s/GB"}},
 	{file: "ack-latency", title: "Time to acknowledgement at 2,000 records/s", family: "AckLatency/rate=2000", units: []string{"p50-ms", "p99-ms", "p99.9-ms"}, log: true},
@@ -55,7 +57,7 @@ func (s chartSpec) chart(run *stat.Versus) *plot.Chart {
 	if len(columns) == 0 {
 		return nil
 	}
-	c := &plot.Chart{Title: s.title, Unit: s.units[0], Log: s.log, Lines: s.key == "count" && len(columns) > 1}
+	c := &plot.Chart{Title: s.title, Unit: s.units[0], Log: s.log, Lines: s.key != "size" && s.key != "" && len(columns) > 1}
 	if s.key == "" {
 		c.Unit = "ms"
 	}
@@ -109,7 +111,7 @@ func (s chartSpec) columns(run *stat.Versus) []column {
 // label of a category: sizes in bytes, everything else as a count.
 func label(key string, n float64) string {
 	switch {
-	case key == "count":
+	case key != "size" && key != "batch-bytes":
 		return strconv.FormatFloat(n, 'f', -1, 64)
 	case n < 1024:
 		return fmt.Sprintf("%g B", n)

@@ -60,7 +60,6 @@ func TestPageHoldsEverythingMeasured(t *testing.T) {
 		"| not measured | recovery of 10 GB (ready-s) ",
 		"\n## Why memory is missed\n\nBecause of *buffers*.\n",
 		"![Produce throughput by record size](performance/produce-throughput.svg)",
-		"- Produce throughput by batch size: `Produce/batch=N` in MB/s",
 		"### Connections",
 		"- [synthetic.txt](performance/synthetic.txt)",
 	} {
@@ -79,7 +78,7 @@ func TestPageHoldsEverythingMeasured(t *testing.T) {
 func TestHTMLStandsAlone(t *testing.T) {
 	page := written(t, "Notes with <script>alert(1)</script> and [a link](https://example.org/).", synthetic)["performance.html"]
 	require.NotRegexp(t, `(?i)\ssrc\s*=|url\(|@import|<link`, page)
-	require.Equal(t, 8, strings.Count(page, "<svg class=\"hw-chart\""))
+	require.Equal(t, 11, strings.Count(page, "<svg class=\"hw-chart\""))
 	require.Equal(t, 1, strings.Count(page, "<script"))
 	for _, want := range []string{`<td style="text-align:left">missed</td>`, "prefers-color-scheme:dark", `name="viewport"`} {
 		require.True(t, strings.Contains(page, want), want) // the whole page in a failure helps nobody
@@ -101,6 +100,7 @@ func TestWithoutKafkaThereAreNoRatiosAndNoVerdicts(t *testing.T) {
 	require.Contains(t, got, "The samples do not say on what they were measured.")
 	require.NotContains(t, got, "highwater / ")
 	require.NotContains(t, got, "![")
+	require.Contains(t, got, "- Throughput by batch size, 1 KiB records: `Sweep/size=1024/batch-bytes=N` in MB/s\n")
 	require.Equal(t, len(chartSpecs), strings.Count(got, "` in "))
 }
 
