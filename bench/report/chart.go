@@ -120,9 +120,3 @@ func label(key string, n float64) string {
 	}
 	return fmt.Sprintf("%.4g MiB", n/(1<<20))
 }
-
-// family is the first part of a benchmark's name.
-func family(benchmark string) string {
-	name, _, _ := strings.Cut(benchmark, "/")
-	return name
-}

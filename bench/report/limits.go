@@ -43,7 +43,7 @@ func limitShare(run *stat.Versus, r *stat.Row) string {
 	lowest, name := 0.0, ""
 	for _, l := range run.Rows {
 		what, ok := strings.CutPrefix(l.Benchmark, "Limit/what=")
-		if !ok || l.Unit != r.Unit || !slices.Contains(limits[family(r.Benchmark)], what) || l.Cells["limit"] == nil {
+		if !ok || l.Unit != r.Unit || !slices.Contains(limits[stat.Family(r.Benchmark)], what) || l.Cells["limit"] == nil {
 			continue
 		}
 		if median := l.Cells["limit"].Summary.Center; name == "" || median < lowest {

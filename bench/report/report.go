@@ -96,13 +96,12 @@ func (p *Page) text(markdown string) {
 	p.blocks = append(p.blocks, block{markdown: strings.TrimSpace(markdown) + "\n"})
 }
 
-func (p *Page) table(heading string, t *table.Table, after string) error {
+func (p *Page) table(heading string, t *table.Table) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", heading)
 	if err := t.Write(&b, table.Markdown); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	fmt.Fprintf(&b, "\n%s", after)
 	p.text(b.String())
 	return nil
 }
@@ -128,13 +127,13 @@ func (p *Page) machine(facts []stat.Fact) error {
 		}
 		t.Rows[i][1] += "; " + f.Value
 	}
-	return p.table("## The machine", t, "")
+	return p.table("## The machine", t)
 }
 
 func (p *Page) budgets(outcomes []budget.Outcome) error {
 	summary := fmt.Sprintf("%d met, %d missed, %d not measured. Limits are ratios of medians of one run.",
 		budget.Count(outcomes, budget.Met), budget.Count(outcomes, budget.Missed), budget.Count(outcomes, budget.NotMeasured))
-	return p.table("## Budgets\n\n"+summary, budget.Table(outcomes), "")
+	return p.table("## Budgets\n\n"+summary, budget.Table(outcomes))
 }
 
 func (p *Page) charts(run *stat.Versus) {
@@ -156,17 +155,10 @@ func (p *Page) charts(run *stat.Versus) {
 // results are tables by the benchmarks' first names.
 func (p *Page) results(run *stat.Versus) error {
 	p.text("## Results")
-	var families []string
-	for _, r := range run.Rows {
-		if name := family(r.Benchmark); !slices.Contains(families, name) {
-			families = append(families, name)
-		}
-	}
-	for _, name := range families {
-		some := run.Only(func(r *stat.Row) bool { return family(r.Benchmark) == name })
+	for _, some := range run.Families() {
 		t := some.Table(table.Markdown)
 		addLimits(t, run, some.Rows)
-		if err := p.table("### "+name, t, ""); err != nil {
+		if err := p.table("### "+stat.Family(some.Rows[0].Benchmark), t); err != nil {
 			return err
 		}
 	}
