@@ -83,3 +83,12 @@ func TestTableShowsLimitRatioAndInterval(t *testing.T) {
 	require.Equal(t, 1, Count(outcomes, Met))
 	require.Equal(t, len(All)-1, Count(outcomes, NotMeasured))
 }
+
+// The README tells the sentences that the budgets are made from.
+func TestREADMENamesEveryBudget(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	require.NoError(t, err)
+	for _, b := range All {
+		require.True(t, strings.Contains(string(readme), "\n- "+b.Source+"\n"), b.Source)
+	}
+}

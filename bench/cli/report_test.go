@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -85,4 +87,23 @@ func TestProfileCommand(t *testing.T) {
 	require.ErrorContains(t, err, "heap.pb.gz; kept of this benchmark: cpu")
 	_, err = bench("profile", "Produce/size=100", "--dir", now, "--diff", before, "--out", page)
 	require.ErrorContains(t, err, "none of the others can be")
+}
+
+// What --from takes is kept under the name, and read at once.
+func TestProfileFromARunningBroker(t *testing.T) {
+	dir := t.TempDir()
+	keptProfile(t, dir, "theirs", "far.work")
+	data, err := os.ReadFile(profile.Path(dir, "theirs", profile.CPU))
+	require.NoError(t, err)
+	seconds := make(chan string, len(profile.Kinds))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seconds <- r.URL.Query().Get("seconds")
+		_, _ = w.Write(data)
+	}))
+	defer server.Close()
+	out, err := bench("profile", "mine", "--dir", dir, "--from", server.Listener.Addr().String(), "--for", "1500ms")
+	require.NoError(t, err)
+	require.Contains(t, out, "far.work")
+	require.Equal(t, "2", <-seconds, "whole seconds, not fewer than asked for")
+	require.FileExists(t, profile.Path(dir, "mine", profile.Mutex))
 }
