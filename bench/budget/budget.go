@@ -128,9 +128,9 @@ func (o *Outcome) judge(r *stat.Row) {
 
 // Table of outcomes.
 func Table(outcomes []Outcome) *table.Table {
-	t := &table.Table{Header: []string{"budget", "limit", "of Kafka's", "of the floor", "noise floor", "verdict"}}
+	t := &table.Table{Header: []string{"verdict", "budget", "limit", "of Kafka's", "of the floor", "noise floor"}}
 	for _, o := range outcomes {
-		t.Add(o.Name+" ("+o.Unit+")", o.String(), measured(o.ToKafka), measured(o.ToFloor), o.Noise.String(), string(o.Verdict))
+		t.Add(string(o.Verdict), o.Name+" ("+o.Unit+")", o.String(), measured(o.ToKafka), measured(o.ToFloor), o.Noise.String())
 	}
 	return t
 }

@@ -78,8 +78,17 @@ func TestTableShowsLimitRatioAndInterval(t *testing.T) {
 	var out bytes.Buffer
 	outcomes := Judge(run(t, "kafka", "Produce/size=1024 highwater 1.5 cpu-s/GB", "Produce/size=1024 kafka 5 cpu-s/GB", "Produce/size=1024 floor 1 cpu-s/GB"))
 	require.NoError(t, Table(outcomes).Write(&out, table.CSV))
-	require.Contains(t, out.String(), `"produce CPU, 1 KiB records (cpu-s/GB)","at most 0.5 of Kafka's, or 1.4 of the floor","0.3 [0.3, 0.3]","1.5 [1.5, 1.5]",not measured,met`)
-	require.Contains(t, out.String(), "consume throughput, 100 B records (MB/s)\",at least 1.1 of Kafka's,–,–,not measured,not measured")
+	require.Contains(t, out.String(), `met,"produce CPU, 1 KiB records (cpu-s/GB)","at most 0.5 of Kafka's, or 1.4 of the floor","0.3 [0.3, 0.3]","1.5 [1.5, 1.5]",not measured`)
+	require.Contains(t, out.String(), "not measured,\"consume throughput, 100 B records (MB/s)\",at least 1.1 of Kafka's,–,–,not measured\n")
 	require.Equal(t, 1, Count(outcomes, Met))
 	require.Equal(t, len(All)-1, Count(outcomes, NotMeasured))
+}
+
+// The README tells the sentences that the budgets are made from.
+func TestREADMENamesEveryBudget(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	require.NoError(t, err)
+	for _, b := range All {
+		require.True(t, strings.Contains(string(readme), "\n- "+b.Source+"\n"), b.Source)
+	}
 }

@@ -38,7 +38,7 @@ Exit code: 0 all are met; 1 one is missed; 2 none is missed and one was not meas
 			case missed > 0:
 				return &Failed{fmt.Errorf("bench budget: %d of %d missed, %d not measured", missed, len(outcomes), open)}
 			case open > 0:
-				return fmt.Errorf("bench budget: %d of %d not measured, the others are met", open, len(outcomes))
+				return fmt.Errorf("bench budget: %d of %d not measured, none missed", open, len(outcomes))
 			}
 			return nil
 		},

@@ -15,7 +15,7 @@ func Command() *cobra.Command {
 	bench := &cobra.Command{Use: "bench", Short: "Measure the broker, beside Apache Kafka and beside what the machine can do"}
 	bench.AddCommand(peersCommand(), floorCommand())
 	bench.AddCommand(loadCommand())
-	bench.AddCommand(compareCommand(), versusCommand(), profileCommand(), budgetCommand())
+	bench.AddCommand(readingCommands()...)
 	return bench
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,6 +10,11 @@ import (
 	"highwater.dev/bench/stat"
 	"highwater.dev/bench/table"
 )
+
+// readingCommands read what the measuring ones wrote.
+func readingCommands() []*cobra.Command {
+	return []*cobra.Command{compareCommand(), versusCommand(), budgetCommand(), reportCommand(), profileCommand()}
+}
 
 func compareCommand() *cobra.Command {
 	var format string
@@ -82,14 +88,29 @@ Exit code: 0 printed; 2 a file could not be read or has no such implementations.
 			if err != nil {
 				return err
 			}
-			f := table.Format(format)
-			return v.Table(f).Write(cmd.OutOrStdout(), f)
+			return writeVersus(cmd.OutOrStdout(), v, table.Format(format))
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "impl", "the part of the names that tells implementations apart")
 	cmd.Flags().StringVar(&base, "base", "kafka", "the implementation that ratios are to")
 	formatFlag(cmd, &format)
 	return cmd
+}
+
+// writeVersus prints a table for each family of benchmarks, since each was measured with other implementations; in CSV one for all.
+func writeVersus(w io.Writer, v *stat.Versus, f table.Format) error {
+	if f == table.CSV {
+		return v.Table(f).Write(w, f)
+	}
+	for i, family := range v.Families() {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		if err := family.Table(f).Write(w, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func formatFlag(cmd *cobra.Command, format *string) {

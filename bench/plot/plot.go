@@ -57,10 +57,9 @@ func (c Chart) SVG(alone bool) (string, error) {
 	if alone {
 		d.add(`<style>%s</style>`, Style)
 	}
-	d.text(left-44, 18, "start", "hw-title", c.Title)
+	d.add(`<text x="8" y="18"><tspan class="hw-title">%s</tspan><tspan class="hw-quiet" dx="8">%s</tspan></text>`, html.EscapeString(c.Title), html.EscapeString(c.Unit))
 	d.grid(axis)
 	d.legend(c)
-	d.text(left-44, top-8, "start", "hw-quiet", c.Unit)
 	slot := plotWidth / float64(len(c.Categories))
 	for i, category := range c.Categories {
 		d.text(left+slot*(float64(i)+0.5), height-12, "middle", "", category)

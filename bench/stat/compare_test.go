@@ -3,6 +3,7 @@ package stat
 import (
 	"encoding/csv"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,6 +95,25 @@ func TestCompareSaysWhatBenchstatSays(t *testing.T) {
 			require.Equal(t, want, ours(t, old, now))
 		})
 	}
+}
+
+// The same over made-up files of all sizes of samples, with ties, zeros and benchmarks that only one side has.
+func TestCompareSaysWhatBenchstatSaysOfAnything(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	made := func(shift float64) string {
+		var b strings.Builder
+		for i := range 40 {
+			for range random.IntN(14) {
+				steps := float64(random.IntN(1 + i%7)) // few distinct values, or one alone: ties
+				fmt.Fprintf(&b, "BenchmarkMade%d-2 1 %g ns/op %g p99-ms\n", i, (100+steps)*shift, steps*shift)
+			}
+		}
+		return write(t, b.String())
+	}
+	old, now := made(1), made(1.03)
+	want := benchstat(t, old, now)
+	require.Greater(t, len(want), 70)
+	require.Equal(t, want, ours(t, old, now))
 }
 
 func TestCompareNamesTheBetterSide(t *testing.T) {

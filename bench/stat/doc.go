@@ -1,6 +1,7 @@
 // Package stat reads benchmark results and says what can be concluded from them.
 //
-// It owns: reading files of the Go benchmark format (every fault of a file is an error with its place, nothing is skipped); Compare,
+// It owns: reading files of the Go benchmark format (a faulty result line is an error with its place; lines that are neither results nor
+// "key: value", with the key in lower case, are no part of the format and say nothing); Compare,
 // which gives for two files the verdicts that benchstat gives; Against, which puts the implementations of one run beside each other,
 // as ratios to one of them, and beside the noise floor; the table of units, which knows the better direction. It never measures.
 //

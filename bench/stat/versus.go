@@ -19,7 +19,7 @@ const Again = "-again"
 type Versus struct {
 	Key   string   // the part of the name that tells them apart
 	Base  string   // the implementation that ratios are to
-	Impls []string // in order of appearance, without twins
+	Impls []string // without twins; those that have one first, then the base, then the others in order of appearance
 	Rows  []*Row
 }
 
@@ -89,7 +89,19 @@ func Against(results *Results, key, base string) (*Versus, error) {
 	for _, r := range v.Rows {
 		r.finish(base, results.Units)
 	}
+	slices.SortStableFunc(v.Impls, func(a, b string) int { return v.rank(a) - v.rank(b) })
 	return v, nil
+}
+
+// rank of an implementation in a table: rounds alternate, so the order of appearance says little.
+func (v *Versus) rank(impl string) int {
+	switch {
+	case slices.ContainsFunc(v.Rows, func(r *Row) bool { return r.Cells[impl+Again] != nil }):
+		return 0
+	case impl == v.Base:
+		return 1
+	}
+	return 2
 }
 
 func (v *Versus) collect(results *Results) error {
@@ -151,7 +163,7 @@ func (r *Row) finish(base string, units benchfmt.UnitMetadataMap) {
 		if twin := r.Cells[impl+Again]; twin != nil {
 			ratio := divideCells(twin, c, r.assume)
 			r.Noise.Twins[impl] = ratio
-			r.Noise.Factor = max(r.Noise.Factor, 1, ratio.Value, 1/ratio.Value, ratio.Interval.Hi, 1/ratio.Interval.Lo)
+			r.Noise.Factor = max(r.Noise.Factor, 1, ratio.Interval.Hi, 1/ratio.Interval.Lo)
 		}
 	}
 	for impl, c := range r.Cells {
@@ -191,8 +203,28 @@ func (c *Cell) sample() *benchmath.Sample {
 	return benchmath.NewSample(slices.Clone(c.Values), &benchmath.DefaultThresholds)
 }
 
-// Only is the run with the rows that keep says, and the implementations that were measured in them.
-func (v *Versus) Only(keep func(*Row) bool) *Versus {
+// Family is the first part of a benchmark's name.
+func Family(benchmark string) string {
+	name, _, _ := strings.Cut(benchmark, "/")
+	return name
+}
+
+// Families divides the run by the first part of the benchmarks' names.
+func (v *Versus) Families() []*Versus {
+	var names []string
+	var families []*Versus
+	for _, r := range v.Rows {
+		name := Family(r.Benchmark)
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+			families = append(families, v.only(func(r *Row) bool { return Family(r.Benchmark) == name }))
+		}
+	}
+	return families
+}
+
+// only is the run with the rows that keep takes, and the implementations that were measured in them.
+func (v *Versus) only(keep func(*Row) bool) *Versus {
 	some := &Versus{Key: v.Key, Base: v.Base}
 	for _, r := range v.Rows {
 		if keep(r) {

@@ -173,6 +173,17 @@ func TestRatioIsOfOneKind(t *testing.T) {
 	})
 }
 
+// What has a twin is what the run is about and stands first, whatever the rounds began with.
+func TestFamiliesHaveTheirOwnImplementations(t *testing.T) {
+	v := against(t, "BenchmarkLimit/what=loopback/impl=limit 1 3000 MB/s\n"+lines("nats", "MB/s", 1)+lines("kafka", "MB/s", 1)+
+		lines("highwater-again", "MB/s", 1)+lines("highwater", "MB/s", 1), "kafka")
+	require.Equal(t, []string{"highwater", "kafka", "limit", "nats"}, v.Impls)
+	families := v.Families()
+	require.Len(t, families, 2)
+	require.Equal(t, []string{"limit"}, families[0].Impls)
+	require.Equal(t, []string{"highwater", "kafka", "nats"}, families[1].Impls)
+}
+
 func TestVersusTable(t *testing.T) {
 	steady := []float64{100, 101, 99, 100, 102, 98}
 	v := against(t, lines("highwater", "MB/s", scaled(2, steady...)...)+lines("highwater-again", "MB/s", scaled(2, steady...)...)+lines("kafka", "MB/s", steady...)+
