@@ -52,6 +52,7 @@ toolchain; without Java 17 and Maven, or without a network for the first downloa
 	f.Int64Var(&o.recoveryMB, "recovery-mb", p.RecoveryBytes/1e6, "MB of record values in the log that is recovered")
 	f.IntVar(&p.IdlePartitions, "idle-partitions", p.IdlePartitions, "partitions that nobody uses")
 	f.IntVar(&p.IdleConnections, "idle-connections", p.IdleConnections, "connections that say nothing")
+	f.StringVar(&p.Profiles, "profile", "", "folder for Highwater's profiles under these loads, taken after all samples; bench profile shows them")
 	f.StringVar(&o.dir, "dir", "", "folder for the servers' data (default: a temporary one, removed afterwards)")
 	f.StringVar(&o.out, "out", "", "file for the samples (default: standard output)")
 	return cmd

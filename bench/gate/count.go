@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"highwater.dev/bench/peer"
 	"highwater.dev/bench/proc"
 )
 
@@ -31,9 +32,9 @@ type snapshot struct {
 	allocs, out, regions float64
 }
 
-// Count has ask make n requests and returns what each has cost. admin is the broker's admin address. What reading the counters costs
+// Count has ask make n requests and returns what each has cost. The broker has an admin server. What reading the counters costs
 // itself is taken off: it is measured first.
-func Count(pid int, admin string, n int, ask func() error) (Work, error) {
+func Count(b *peer.Broker, n int, ask func() error) (Work, error) {
 	var at [3]snapshot
 	var err error
 	for i := range at {
@@ -44,7 +45,7 @@ func Count(pid int, admin string, n int, ask func() error) (Work, error) {
 				}
 			}
 		}
-		if at[i], err = look(pid, admin); err != nil {
+		if at[i], err = look(b.PID, b.Admin); err != nil {
 			return Work{}, err
 		}
 	}

@@ -39,13 +39,10 @@ func (c *client) ask(frame []byte) ([]byte, error) {
 func framed(q kmsg.Request) []byte { return kmsg.NewRequestFormatter().AppendRequest(nil, q, 1) }
 
 // start starts a broker and makes the topic "gate" of one partition.
-func start(t *testing.T) (b *peer.Broker, admin string, c *client) {
+func start(t *testing.T) (b *peer.Broker, c *client) {
 	binary, err := peer.BuildHighwater(t.Context(), t.TempDir())
 	require.NoError(t, err)
-	port, err := peer.FreePort()
-	require.NoError(t, err)
-	admin = fmt.Sprintf("127.0.0.1:%d", port)
-	b, err = peer.StartHighwater(t.Context(), peer.Options{Dir: t.TempDir(), Binary: binary, Properties: map[string]string{"highwater.admin.listener": admin}})
+	b, err = peer.StartHighwater(t.Context(), peer.Options{Dir: t.TempDir(), Binary: binary, Admin: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Stop()) })
 	conn, err := net.Dial("tcp", b.Addr)
@@ -57,7 +54,7 @@ func start(t *testing.T) (b *peer.Broker, admin string, c *client) {
 	q.Topics = []kmsg.MetadataRequestTopic{{Topic: kmsg.StringPtr("gate")}}
 	_, err = c.ask(framed(q))
 	require.NoError(t, err)
-	return b, admin, c
+	return b, c
 }
 
 // produceFrame is a Produce request with one batch of so many bytes of values, in records of 1000 bytes.
@@ -106,12 +103,12 @@ const requests = 20_000
 
 // A batch is read into the frame's buffer, written once to the log and answered with one write; nothing is allocated.
 func TestProduceWork(t *testing.T) {
-	b, admin, c := start(t)
+	b, c := start(t)
 	for _, bytes := range []int{1000, 16_000} {
 		t.Run(fmt.Sprint(bytes), func(t *testing.T) {
 			frame := produceFrame(bytes)
 			require.NoError(t, c.produce(frame))
-			got, err := Count(b.PID, admin, requests, func() error { return c.produce(frame) })
+			got, err := Count(b, requests, func() error { return c.produce(frame) })
 			require.NoError(t, err)
 			fits(t, "allocations", got.Allocs, 0.5)
 			fits(t, "reads", got.Reads, 5)
@@ -124,7 +121,7 @@ func TestProduceWork(t *testing.T) {
 // A fetch is one sendfile between a read of the request and a write of what stands around the records: these
 // go from the page cache to the socket.
 func TestFetchWork(t *testing.T) {
-	b, admin, c := start(t)
+	b, c := start(t)
 	frame := produceFrame(8_000)
 	for range 100 {
 		require.NoError(t, c.produce(frame))
@@ -137,7 +134,7 @@ func TestFetchWork(t *testing.T) {
 			want := int(bytes) - len(frame) // at most a batch is left out
 			frame := framed(q)
 			require.NoError(t, c.fetch(frame, want))
-			got, err := Count(b.PID, admin, requests, func() error { return c.fetch(frame, want) })
+			got, err := Count(b, requests, func() error { return c.fetch(frame, want) })
 			require.NoError(t, err)
 			fits(t, "allocations", got.Allocs, 0.5)
 			fits(t, "reads", got.Reads, 5)

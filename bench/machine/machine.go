@@ -69,18 +69,27 @@ func java() string {
 	return ""
 }
 
-// commit is what this program was built from, with a + when files were changed.
+// commit is what this program was built from, with a + when files were changed. A build without that information
+// (-buildvcs=false) is taken to be of the checkout that it runs in.
 func commit() string {
 	info, ok := debug.ReadBuildInfo()
+	revision, modified := "", ""
 	if !ok {
 		return ""
 	}
-	revision, modified := "", ""
 	for _, s := range info.Settings {
 		switch {
 		case s.Key == "vcs.revision":
 			revision = s.Value
 		case s.Key == "vcs.modified" && s.Value == "true":
+			modified = "+"
+		}
+	}
+	if revision == "" {
+		if head, err := exec.Command("git", "rev-parse", "HEAD").Output(); err == nil {
+			revision = string(head)
+		}
+		if changes, err := exec.Command("git", "status", "--porcelain").Output(); err == nil && len(changes) > 0 {
 			modified = "+"
 		}
 	}

@@ -19,6 +19,7 @@ const stopTimeout = 30 * time.Second
 // Broker is a running broker process. Its methods may be called from any goroutine.
 type Broker struct {
 	Addr    string        // bootstrap address, host:port
+	Admin   string        // Highwater: the admin server's host:port, or nothing
 	PID     int           // of the broker process itself, never of a shell around it
 	Program string        // what runs
 	DataDir string        // log.dirs

@@ -27,6 +27,7 @@ type Options struct {
 	Properties map[string]string // server properties, over the ones of this package
 	JVM        []string          // Apache Kafka: flags of the JVM; nil: -Xmx512m and the quick compiler only
 	Binary     string            // Highwater: the program to run
+	Admin      bool              // Highwater: with an admin server, on a free port
 }
 
 // StartKafka starts one node of Apache Kafka, broker and controller in one process, and waits until it serves.
@@ -97,12 +98,23 @@ func StartHighwater(ctx context.Context, o Options) (*Broker, error) {
 		"log.dirs":                 data,
 		"highwater.admin.listener": "", // several nodes run on one machine
 	}
+	if o.Admin {
+		admin, err := FreePort()
+		if err != nil {
+			return nil, err
+		}
+		properties["highwater.admin.listener"] = net.JoinHostPort("127.0.0.1", strconv.Itoa(admin))
+	}
 	maps.Copy(properties, o.Properties)
 	args := []string{"serve"}
 	for _, key := range slices.Sorted(maps.Keys(properties)) {
 		args = append(args, "--override", key+"="+properties[key])
 	}
-	return startAndWait(ctx, exec.Command(o.Binary, args...), o, addr, data)
+	b, err := startAndWait(ctx, exec.Command(o.Binary, args...), o, addr, data)
+	if err == nil {
+		b.Admin = properties["highwater.admin.listener"]
+	}
+	return b, err
 }
 
 // StartProgram starts a server that is no Kafka broker: program with args and then its data folder, below dir. It prints the address

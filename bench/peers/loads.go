@@ -19,7 +19,7 @@ func (r *runner) tasks(dir string) []task {
 			task{fmt.Sprintf("Produce/size=%d", size), isFloor, r.floor(size)},
 			task{fmt.Sprintf("Produce/size=%d", size), isNats, r.nats(size)},
 			task{fmt.Sprintf("Produce+Consume/size=%d", size), isBroker, r.produceAndConsume(size)},
-			task{fmt.Sprintf("Perf/size=%d", size), func(s *Server) bool { return r.java && notAgain(s) }, r.perfTool(size)})
+			task{fmt.Sprintf("Perf/size=%d", size), func(s *Server) bool { return r.java && s.broker }, r.perfTool(size)})
 	}
 	return append(all, task{fmt.Sprintf("AckLatency/rate=%d", r.plan.LatencyRate), isBroker, r.latency})
 }

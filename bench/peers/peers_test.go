@@ -13,6 +13,7 @@ import (
 	"golang.org/x/perf/benchfmt"
 
 	"highwater.dev/bench/peer"
+	"highwater.dev/bench/profile"
 )
 
 // What we write is read by the library that benchstat is made of.
@@ -73,8 +74,14 @@ func TestRunWithoutKafka(t *testing.T) {
 	binary, err := peer.BuildHighwater(t.Context(), t.TempDir())
 	require.NoError(t, err)
 	starters := append(WithoutKafka(StartersFor(binary)), FloorStarter(binary))
-	samples, err := Run(t.Context(), smallPlan(), starters, t.TempDir(), slog.New(slog.DiscardHandler))
+	p := smallPlan()
+	p.Profiles, p.ProfileFor = t.TempDir(), time.Second
+	samples, err := Run(t.Context(), p, starters, t.TempDir(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
+	for _, kind := range profile.Kinds {
+		_, err := profile.Load(p.Profiles, "Produce/size=1000", kind)
+		require.NoError(t, err, kind)
+	}
 	counts := map[string]int{}
 	for _, s := range samples {
 		counts[s.Load+" "+s.Server]++

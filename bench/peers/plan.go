@@ -24,6 +24,9 @@ type Plan struct {
 	SweepPartitions []int32
 	SweepProducers  []int
 
+	Profiles   string // folder for Highwater's profiles, taken under the loads once more, after all samples; empty: none
+	ProfileFor time.Duration
+
 	RecoveryBytes   int64 // record values in the log that is recovered after kill -9
 	IdlePartitions  int
 	IdleConnections int
@@ -36,7 +39,7 @@ func DefaultPlan() Plan {
 		LatencyRate: 2000, Latency: 5 * time.Second, FloorFrame: 1 << 20,
 		SweepBytes: 128 << 20, SweepBatches: []int32{4 << 10, 16 << 10, 64 << 10, 256 << 10, 1_000_000},
 		SweepPartitions: []int32{1, 4, 16, 64}, SweepProducers: []int{1, 4, 16},
-		RecoveryBytes: 10e9, IdlePartitions: 10_000, IdleConnections: 2000,
+		RecoveryBytes: 10e9, IdlePartitions: 10_000, IdleConnections: 2000, ProfileFor: 4 * time.Second,
 	}
 }
 

@@ -67,7 +67,10 @@ func (r *runner) throughput(ctx context.Context, starters []Starter, dir string)
 	if err := r.rounds(ctx, sweeps, r.plan.few(), servers); err != nil {
 		return err
 	}
-	return r.memory("Memory/after=sweeps", servers)
+	if err := r.memory("Memory/after=sweeps", servers); err != nil {
+		return err
+	}
+	return r.profiles(ctx, servers)
 }
 
 // rounds has all servers do all tasks, n times and once more, first, to warm up.

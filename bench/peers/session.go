@@ -31,7 +31,7 @@ var kafkaJVM = []string{"-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMilli
 // StartersFor are Highwater, twice, and Apache Kafka. binary is the highwater program.
 func StartersFor(binary string) []Starter {
 	highwater := func(ctx context.Context, dir string) (*peer.Broker, error) {
-		return peer.StartHighwater(ctx, peer.Options{Dir: dir, Binary: binary})
+		return peer.StartHighwater(ctx, peer.Options{Dir: dir, Binary: binary, Admin: true})
 	}
 	return []Starter{{Highwater, true, highwater}, {Again, true, highwater}, {Kafka, true, func(ctx context.Context, dir string) (*peer.Broker, error) {
 		return peer.StartKafka(ctx, peer.Options{Dir: dir, JVM: kafkaJVM})

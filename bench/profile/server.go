@@ -7,15 +7,18 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// pages of net/http/pprof, each of which takes the profile of so many seconds from now.
-var pages = map[Kind]string{CPU: "profile", Heap: "heap", Mutex: "mutex", Block: "block"}
+// pages of net/http/pprof. Those of the first list take a profile of so many seconds from now. The heap's profile would be the difference
+// between two moments then, which is empty where nothing is kept: it is taken as it is at the end.
+var (
+	timed = map[Kind]string{CPU: "profile", Mutex: "mutex", Block: "block"}
+	last  = map[Kind]string{Heap: "heap"}
+)
 
 // answerTimeout is what the server may take to write a profile after its time is over.
 const answerTimeout = 30 * time.Second
@@ -25,13 +28,21 @@ const answerTimeout = 30 * time.Second
 func FromServer(ctx context.Context, adminAddr, dir, name string, during time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, during+answerTimeout)
 	defer cancel()
-	seconds := int(math.Ceil(during.Seconds()))
+	query := "?seconds=" + strconv.Itoa(max(1, int(math.Ceil(during.Seconds()))))
+	if err := keepAll(ctx, adminAddr, timed, query, dir, name); err != nil {
+		return err
+	}
+	return keepAll(ctx, adminAddr, last, "", dir, name)
+}
+
+// keepAll fetches the pages at once and keeps what they hold.
+func keepAll(ctx context.Context, addr string, pages map[Kind]string, query, dir, name string) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, kind := range Kinds {
+	for kind, page := range pages {
 		group.Go(func() error {
-			data, err := fetch(ctx, adminAddr, pages[kind], max(1, seconds))
+			data, err := fetch(ctx, "http://"+addr+"/debug/pprof/"+page+query)
 			if err != nil {
-				return fmt.Errorf("profile: %s of %s: %w", kind, adminAddr, err)
+				return fmt.Errorf("profile: %s of %s: %w", kind, addr, err)
 			}
 			return Keep(dir, name, kind, bytes.NewReader(data))
 		})
@@ -39,9 +50,8 @@ func FromServer(ctx context.Context, adminAddr, dir, name string, during time.Du
 	return group.Wait()
 }
 
-func fetch(ctx context.Context, addr, page string, seconds int) ([]byte, error) {
-	from := url.URL{Scheme: "http", Host: addr, Path: "/debug/pprof/" + page, RawQuery: "seconds=" + strconv.Itoa(seconds)}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from.String(), nil)
+func fetch(ctx context.Context, from string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
 		return nil, err
 	}

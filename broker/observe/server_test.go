@@ -7,9 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/pprof/profile"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -120,6 +123,40 @@ func TestProfiles(t *testing.T) {
 	}
 	status, _ = get("/unknown")
 	require.Equal(t, http.StatusNotFound, status)
+}
+
+// Waits are recorded while a profile of them is taken, and only then.
+func TestContentionProfiles(t *testing.T) {
+	get := serve(t, Options{})
+	var mu sync.Mutex
+	done := make(chan struct{})
+	var workers sync.WaitGroup
+	for range 4 {
+		workers.Go(func() {
+			for n := 0; ; n++ {
+				mu.Lock()
+				for range 1000 {
+					n++
+				}
+				mu.Unlock()
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for _, kind := range []string{"mutex", "block"} {
+		status, body := get("/debug/pprof/" + kind + "?seconds=1")
+		require.Equal(t, http.StatusOK, status, body)
+		got, err := profile.ParseData([]byte(body))
+		require.NoError(t, err)
+		require.NotEmpty(t, got.Sample, kind)
+	}
+	close(done)
+	workers.Wait()
+	require.Zero(t, runtime.SetMutexProfileFraction(-1), "nothing is recorded any more")
 }
 
 func TestTakenAddress(t *testing.T) {
