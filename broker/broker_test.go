@@ -142,6 +142,20 @@ func TestProduceConsumeRestart(t *testing.T) {
 	})
 }
 
+func TestMetadataInAFolderOfItsOwn(t *testing.T) {
+	fs := vfs.NewMem()
+	n := newNode(t, fs, "data", map[string]string{"metadata.log.dir": "meta"})
+	n.produce("hello", 0, 3)
+	n.stop()
+	_, err := fs.Stat("data/__cluster_metadata-0")
+	require.True(t, vfs.IsNotExist(err))
+	info, err := fs.Stat("meta/__cluster_metadata-0")
+	require.NoError(t, err)
+	require.True(t, info.Dir)
+	n.start()
+	n.expect("hello", 3)
+}
+
 func TestEveryCompressionComesBack(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	n := newNode(t, vfs.NewMem(), "data", nil)

@@ -233,6 +233,8 @@ func (p *Partition) Close() error {
 		return errors.Join(p.Failed(), p.closeFiles())
 	}
 	end := p.EndOffset()
+	// An epoch without a batch, which each start of a leader begins, means nothing to the next Open: it is not worth a new file.
+	p.epochs.TruncateEnd(end)
 	snapErr := p.snapshot(end, false)
 	if _, err := p.sync(); err != nil {
 		return errors.Join(p.flushError(err), snapErr, p.closeFiles())

@@ -77,8 +77,9 @@ func (p *Partition) flushError(err error) error {
 }
 
 // sync makes everything that is in the log now durable and returns the log end offset it had. The recovery point may
-// only rise when all of it is: recovery takes what lies below from these files. Errors: errUnwritten, or any other when
-// an fsync failed.
+// only rise when all of it is: recovery takes what lies below from these files. After a recovery the log and the
+// snapshot sync the folder, in which a process that was killed may have renamed a file and not made that durable. Errors:
+// errUnwritten, or any other when an fsync failed.
 func (p *Partition) sync() (model.Offset, error) {
 	end := p.EndOffset()
 	if err := p.log.Flush(); err != nil {

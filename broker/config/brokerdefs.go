@@ -102,6 +102,7 @@ var brokerDefs = []Def{
 	intDef("max.incremental.fetch.session.cache.slots", 1000, 0, maxInt,
 		"How many fetch sessions (KIP-227) are remembered.").readOnly(),
 	intDef("message.max.bytes", 1048588, 0, maxInt, "Default of the topic key max.message.bytes."),
+	stringDef("metadata.log.dir", "", "The folder of the metadata log; not set: the first of log.dirs.").null().readOnly(),
 	intDef("min.insync.replicas", 1, 1, maxInt, "Default of the topic key of the same name."),
 	intDef("node.id", 1, 0, maxInt,
 		"This node's number, unique in its cluster.").readOnly(),

@@ -131,7 +131,6 @@ var kafkaKeys = []string{
 	"log.dir.failure.timeout.ms",
 	"max.connection.creation.rate",
 	"max.request.partition.size.limit",
-	"metadata.log.dir",
 	"metadata.log.max.record.bytes.between.snapshots",
 	"metadata.log.max.snapshot.interval.ms",
 	"metadata.log.segment.bytes",

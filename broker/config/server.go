@@ -37,6 +37,7 @@ type Server struct {
 	DefaultReplicationFactor int16 // default.replication.factor
 
 	LogDirs                            []string // log.dirs, or log.dir
+	MetadataLogDir                     string   // metadata.log.dir; empty: the first of LogDirs
 	NumRecoveryThreadsPerDataDir       int      // num.recovery.threads.per.data.dir
 	LogRetentionCheckIntervalMs        int64    // log.retention.check.interval.ms
 	LogFlushSchedulerIntervalMs        int64    // log.flush.scheduler.interval.ms; math.MaxInt64: never
@@ -240,6 +241,7 @@ func (l *loader) logs(s *Server) {
 	if len(s.LogDirs) == 0 {
 		l.refuse(key, "allowed is a comma-separated list of at least one folder")
 	}
+	s.MetadataLogDir = l.text("metadata.log.dir")
 	s.NumRecoveryThreadsPerDataDir = l.int("num.recovery.threads.per.data.dir")
 	s.LogRetentionCheckIntervalMs = l.long("log.retention.check.interval.ms")
 	s.LogFlushSchedulerIntervalMs = l.long("log.flush.scheduler.interval.ms")

@@ -43,7 +43,8 @@ type Cache interface {
 	Latest() (Entry, bool)
 	// Entries returns a copy, oldest first.
 	Entries() []Entry
-	// Flush makes the file say what the cache says, durably. It does nothing when nothing changed.
+	// Flush makes the file say what the cache says, durably. It does nothing when the file says so already: the owner sees to it that
+	// the file that was opened is durable.
 	Flush() error
 }
 
@@ -54,8 +55,9 @@ type file struct {
 
 	mu      sync.RWMutex
 	entries []Entry
-	// changes counts modifications; flushed is the count that the file holds.
-	changes, flushed uint64
+	// stands is what the file holds; damaged: the file is none.
+	stands  []Entry
+	damaged bool
 
 	flushing sync.Mutex // one Flush at a time, so that an older state never replaces a newer one
 }
@@ -75,9 +77,10 @@ func Open(fs vfs.FS, path string) (Cache, error) {
 		c.entries, err = Parse(data, path)
 	}
 	if err != nil {
-		c.changes++ // so that Flush replaces the damaged file
+		c.damaged = true
 		return c, err
 	}
+	c.stands = slices.Clone(c.entries)
 	return c, nil
 }
 
@@ -101,7 +104,6 @@ func (c *file) Assign(epoch model.LeaderEpoch, start model.Offset) {
 		n--
 	}
 	c.entries = append(c.entries[:n], Entry{epoch, start})
-	c.changes++
 }
 
 func (c *file) covered(epoch model.LeaderEpoch, start model.Offset) bool {
@@ -170,7 +172,6 @@ func (c *file) TruncateEnd(to model.Offset) {
 	}
 	if n < len(c.entries) {
 		c.entries = c.entries[:n]
-		c.changes++
 	}
 }
 
@@ -183,7 +184,6 @@ func (c *file) TruncateStart(to model.Offset) {
 	}
 	c.entries = slices.Delete(c.entries, 0, i-1)
 	c.entries[0].Start = to
-	c.changes++
 }
 
 func (c *file) Latest() (Entry, bool) {
@@ -202,22 +202,19 @@ func (c *file) Entries() []Entry {
 }
 
 func (c *file) Flush() error {
+	c.flushing.Lock()
+	defer c.flushing.Unlock()
 	c.mu.RLock()
-	clean := c.changes == c.flushed
+	clean, entries := !c.damaged && slices.Equal(c.entries, c.stands), slices.Clone(c.entries)
 	c.mu.RUnlock()
 	if clean {
 		return nil
 	}
-	c.flushing.Lock()
-	defer c.flushing.Unlock()
-	c.mu.RLock()
-	changes, data := c.changes, Append(nil, c.entries)
-	c.mu.RUnlock()
-	if err := checkpoint.Replace(c.fs, c.path, data); err != nil {
+	if err := checkpoint.Replace(c.fs, c.path, Append(nil, entries)); err != nil {
 		return fmt.Errorf("epoch: %w", err)
 	}
 	c.mu.Lock()
-	c.flushed = changes
+	c.stands, c.damaged = entries, false
 	c.mu.Unlock()
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"highwater.dev/broker/commitlog/checkpoint"
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/vfs"
+	"highwater.dev/broker/vfs/errorfs"
 )
 
 func cache(t testing.TB, entries ...Entry) *file {
@@ -123,6 +124,31 @@ func TestFile(t *testing.T) {
 	again, err = Open(fs, "d/"+FileName)
 	require.NoError(t, err)
 	require.Equal(t, []Entry{{1, 0}, {2, 40}}, again.Entries())
+}
+
+func TestFlushOfWhatTheFileSays(t *testing.T) {
+	fs := errorfs.New(vfs.NewMem())
+	c, err := Open(fs, FileName)
+	require.NoError(t, err)
+	c.Assign(1, 0)
+	c.Assign(2, 40)
+	require.NoError(t, c.Flush())
+	for _, open := range []bool{false, true} {
+		if open {
+			c, err = Open(fs, FileName)
+			require.NoError(t, err)
+		}
+		before := fs.Changes()
+		c.Assign(3, 50)
+		c.TruncateEnd(50)
+		require.NoError(t, c.Flush())
+		require.Equal(t, before, fs.Changes(), "it is as it was")
+	}
+	c.TruncateStart(10)
+	require.NoError(t, c.Flush())
+	again, err := Open(fs, FileName)
+	require.NoError(t, err)
+	require.Equal(t, []Entry{{1, 10}, {2, 40}}, again.Entries())
 }
 
 func TestDamagedFile(t *testing.T) {

@@ -13,6 +13,7 @@
 //	recovery-point-offset-checkpoint         below it, a partition's log is known to be on disk
 //	log-start-offset-checkpoint              log starts that are not the first segment's base
 //	replication-offset-checkpoint            high watermarks
+//	__cluster_metadata-0/                    the metadata log (package quorumdrv), in the first dir or in metadata.log.dir
 //	topic-partition/                         a partition's log
 //	topic-partition.<hex>-delete/            a deleted one, removed after file.delete.delay.ms or at the next start
 //	topic-partition.<hex>-stray/             one that the metadata do not know; never removed

@@ -12,10 +12,10 @@ import (
 
 // identify reads the dirs' meta.properties, refuses what does not belong together, and formats the dirs that have none.
 func (m *Manager) identify() error {
-	node := model.NodeID(m.o.Config.NodeID)
-	formatted := make([]bool, len(m.dirs))
+	node, dirs := model.NodeID(m.o.Config.NodeID), m.held()
+	formatted := make([]bool, len(dirs))
 	from := "" // the dir that m.clusterID comes from
-	for i, d := range m.dirs {
+	for i, d := range dirs {
 		meta, err := checkpoint.ReadMeta(m.o.FS, d.path)
 		if vfs.IsNotExist(err) {
 			continue
@@ -40,7 +40,7 @@ func (m *Manager) identify() error {
 	if m.clusterID == "" {
 		m.clusterID = m.newUUID().String()
 	}
-	for i, d := range m.dirs {
+	for i, d := range dirs {
 		if formatted[i] {
 			continue
 		}

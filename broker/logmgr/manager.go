@@ -37,6 +37,7 @@ type Manager struct {
 	o         Options
 	logger    *slog.Logger
 	dirs      []*LogDir
+	metadata  *LogDir // for __cluster_metadata-0: one of dirs, or another one (metadata.log.dir), which holds no partitions
 	clusterID string
 	rand      *rand.Rand // guarded by mu
 
@@ -105,8 +106,10 @@ func Open(o Options) (*Manager, error) {
 		}
 		m.dirs = append(m.dirs, d)
 	}
-	if err := m.identify(); err != nil {
-		return nil, errors.Join(err, m.unlock())
+	for _, step := range []func() error{m.lockMetadata, m.identify, m.findMetadata} {
+		if err := step(); err != nil {
+			return nil, errors.Join(err, m.unlock())
+		}
 	}
 	m.schedule()
 	return m, nil
@@ -145,7 +148,7 @@ func makeDir(fs vfs.FS, dir string) error {
 
 func (m *Manager) unlock() error {
 	var errs []error
-	for _, d := range m.dirs {
+	for _, d := range m.held() {
 		errs = append(errs, d.lock.Close())
 	}
 	return errors.Join(errs...)
@@ -154,8 +157,8 @@ func (m *Manager) unlock() error {
 // ClusterID is the cluster's id: that of the log dirs, or a new one when no dir had one.
 func (m *Manager) ClusterID() string { return m.clusterID }
 
-// MetadataDir is the log dir for __cluster_metadata-0: the first of log.dirs.
-func (m *Manager) MetadataDir() string { return m.dirs[0].path }
+// MetadataDir is the log dir for __cluster_metadata-0: metadata.log.dir, or else the first of log.dirs.
+func (m *Manager) MetadataDir() string { return m.metadata.path }
 
 // Get finds a partition's log; nil when it is not here or cannot be opened.
 func (m *Manager) Get(tp model.TopicPartition) *commitlog.Partition {

@@ -460,3 +460,32 @@ func TestTheGoroutineTurns(t *testing.T) {
 	require.NoError(t, n.Delete(tp("a", 0)))
 	require.NoError(t, n.Close())
 }
+
+func TestMetadataDir(t *testing.T) {
+	fs := vfs.NewMem()
+	apart := func(c *config.Server) { c.MetadataLogDir = "meta" }
+	n := mustOpen(t, fs, nil, apart)
+	require.Equal(t, "meta", n.MetadataDir())
+	require.Len(t, n.Dirs(), 1, "it holds no partitions")
+	id := n.ClusterID()
+	meta, err := checkpoint.ReadMeta(fs, "meta")
+	require.NoError(t, err)
+	require.Equal(t, id, meta.ClusterID, "it is formatted as the others")
+	_, err = open(fs, apart)
+	require.ErrorIs(t, err, vfs.ErrLocked)
+	require.NoError(t, n.Close())
+	_, err = open(fs, func(c *config.Server) { c.LogDirs, c.MetadataLogDir = []string{"data/new"}, "meta" })
+	require.NoError(t, err, "all were unlocked")
+
+	two := func(c *config.Server) { c.LogDirs, c.MetadataLogDir = []string{"a", "b"}, "b/" }
+	fs = vfs.NewMem()
+	n = mustOpen(t, fs, nil, two)
+	require.Equal(t, "b", n.MetadataDir())
+	require.NoError(t, fs.MkdirAll("b/__cluster_metadata-0"))
+	require.NoError(t, n.Close())
+	_, err = open(fs, func(c *config.Server) { c.LogDirs = []string{"a", "b"} })
+	require.EqualError(t, err, "logmgr: the metadata log is b/__cluster_metadata-0, and metadata.log.dir (or else the first of log.dirs) is a: "+
+		"move the folder there, or set metadata.log.dir=b")
+	n = mustOpen(t, fs, nil, two)
+	require.NoError(t, n.Close())
+}

@@ -43,6 +43,8 @@ type index struct {
 	written int
 	tail    []byte
 	dirty   bool // written to since the last sync
+	// found: the file was there when the log was opened after a clean shutdown, so its name is durable. Only list writes it.
+	found bool
 }
 
 func (x *index) name() string {
@@ -129,6 +131,9 @@ func (x *index) add(entry []byte) {
 func (x *index) write() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.found && len(x.tail) == 0 {
+		return nil
+	}
 	if err := x.load(); err != nil {
 		return err
 	}
@@ -274,10 +279,11 @@ func (x *index) cut(n int) error {
 func (x *index) reset() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.tail, x.written, x.loaded, x.dirty = x.tail[:0], 0, true, true
+	x.tail, x.written, x.loaded, x.dirty = x.tail[:0], 0, true, false
 	if _, err := x.fs.Stat(x.name()); vfs.IsNotExist(err) {
 		return nil // not made before there is something to write: the disk may be full
 	}
+	x.dirty = true
 	if err := x.open(); err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (l *store) open(opts *Options) error {
 	if err := l.sweep(); err != nil {
 		return err
 	}
-	if err := l.list(); err != nil {
+	if err := l.list(opts.Clean); err != nil {
 		return err
 	}
 	if err := l.dropUpTo(opts.Start); err != nil {
@@ -84,8 +84,8 @@ func (l *store) begin(base model.Offset) error {
 }
 
 // list fills segments from the folder's names and removes index files without their .log: what a
-// deletion that was interrupted leaves.
-func (l *store) list() error {
+// deletion that was interrupted leaves. After a clean shutdown the names are durable.
+func (l *store) list(clean bool) error {
 	names, err := l.fs.List(l.dir)
 	if err != nil {
 		return err
@@ -108,6 +108,7 @@ func (l *store) list() error {
 			}
 			s.size = info.Size
 			s.bare = !have[FileName(base, indexSuffix)] || !have[FileName(base, timeIndexSuffix)]
+			s.offsets.found, s.times.found = clean && !s.bare, clean && !s.bare
 			l.segments = append(l.segments, s)
 		case indexSuffix, timeIndexSuffix, txnIndexSuffix:
 			if !have[FileName(base, logSuffix)] {

@@ -219,9 +219,11 @@ func (l *store) closeActive(s *segment) error {
 // completeIndexes writes everything of the segment's indexes, the last time entry included: retention decides by it.
 func (l *store) completeIndexes(s *segment) error {
 	s.addTimeEntry()
-	l.mu.Lock()
-	l.dirty = true
-	l.mu.Unlock()
+	if !s.offsets.found || !s.times.found {
+		l.mu.Lock()
+		l.dirty = true
+		l.mu.Unlock()
+	}
 	if err := s.offsets.write(); err != nil {
 		return err
 	}

@@ -1,0 +1,53 @@
+package logmgr
+
+import (
+	"fmt"
+	"path"
+	"slices"
+)
+
+// lockMetadata chooses the dir of the metadata log, and locks it when it is none of log.dirs.
+func (m *Manager) lockMetadata() error {
+	m.metadata = m.dirs[0]
+	dir := m.o.Config.MetadataLogDir
+	if dir == "" {
+		return nil
+	}
+	if i := slices.IndexFunc(m.dirs, func(d *LogDir) bool { return path.Clean(d.path) == path.Clean(dir) }); i >= 0 {
+		m.metadata = m.dirs[i]
+		return nil
+	}
+	d, err := lockDir(m.o.FS, dir)
+	if err == nil {
+		m.metadata = d
+	}
+	return err
+}
+
+// held are the dirs that this manager has locked.
+func (m *Manager) held() []*LogDir {
+	if m.metadata == nil || slices.Contains(m.dirs, m.metadata) {
+		return m.dirs
+	}
+	return append(slices.Clone(m.dirs), m.metadata)
+}
+
+// findMetadata refuses to begin a new metadata log beside one that is in another of the dirs: without its records every partition
+// would be a stray.
+func (m *Manager) findMetadata() error {
+	if m.hasMetadata(m.metadata) {
+		return nil
+	}
+	for _, d := range m.held() {
+		if m.hasMetadata(d) {
+			return fmt.Errorf("logmgr: the metadata log is %s, and metadata.log.dir (or else the first of log.dirs) is %s: "+
+				"move the folder there, or set metadata.log.dir=%s", path.Join(d.path, metadataLog), m.metadata.path, d.path)
+		}
+	}
+	return nil
+}
+
+func (m *Manager) hasMetadata(d *LogDir) bool {
+	info, err := m.o.FS.Stat(path.Join(d.path, metadataLog))
+	return err == nil && info.Dir
+}
