@@ -47,7 +47,7 @@ func Open(fs vfs.FS, dir string, tp model.TopicPartition, o Options) (*Partition
 	if p.logger == nil {
 		p.logger = slog.New(slog.DiscardHandler)
 	}
-	p.topic.Store(&o.Topic)
+	p.topic.Store(&p.opts.Topic)
 	p.flush.done.L = &p.flush.mu
 	names, err := p.folder()
 	if err != nil {

@@ -45,7 +45,7 @@ func (l *store) Append(batch record.Batch) error {
 	// Index entries come first: a reader may look for a batch from the moment it is published.
 	s.addIndexEntries(s.size, h.LastOffset(), limits.IndexIntervalBytes)
 	l.mu.Lock()
-	l.marks.add(mark{offset: h.BaseOffset, pos: s.size})
+	l.marked().add(mark{offset: h.BaseOffset, pos: s.size})
 	s.size += int64(len(batch))
 	s.next = h.NextOffset()
 	l.mu.Unlock()

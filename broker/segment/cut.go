@@ -132,7 +132,7 @@ func (l *store) truncate(i int, to model.Offset) error {
 	}
 	l.mu.Lock()
 	l.changes++
-	l.marks.reset()
+	l.marks = nil
 	s.cuts++
 	s.size, s.next, s.flushed = pos, next, min(s.flushed, pos)
 	s.sealed, s.synced = false, false
@@ -188,7 +188,7 @@ func (l *store) restart(base model.Offset) error {
 	first := l.segments[0]
 	l.mu.Lock()
 	l.changes++
-	l.marks.reset()
+	l.marks = nil
 	first.cuts++
 	first.size, first.next, first.flushed = 0, first.base, 0
 	first.sealed, first.synced = false, false

@@ -27,9 +27,19 @@ type marks struct {
 
 func (m *marks) add(k mark)     { m.appended[m.appends%len(m.appended)] = k; m.appends++ }
 func (m *marks) addRead(k mark) { m.read[m.reads%len(m.read)] = k; m.reads++ }
-func (m *marks) reset()         { m.appends, m.reads = 0, 0 }
+
+// marked makes sure that there are marks. The caller holds mu.
+func (l *store) marked() *marks {
+	if l.marks == nil {
+		l.marks = &marks{}
+	}
+	return l.marks
+}
 
 func (m *marks) find(offset model.Offset) (pos int64, ok bool) {
+	if m == nil {
+		return 0, false
+	}
 	for i := m.appends - 1; i >= max(0, m.appends-len(m.appended)); i-- {
 		k := m.appended[i%len(m.appended)]
 		if k.offset == offset {
@@ -161,7 +171,7 @@ func (l *store) readSegment(v *view, from, limit model.Offset, maxBytes int) (vf
 	if v.active && v.exact && v.pos+n == v.limit {
 		l.mu.Lock()
 		if next := min(limit, v.next); l.changes == v.changes && l.active() == v.s {
-			l.marks.addRead(mark{offset: next, pos: v.limit})
+			l.marked().addRead(mark{offset: next, pos: v.limit})
 		}
 		l.mu.Unlock()
 	}

@@ -139,5 +139,5 @@ func (l *store) adopt(s, next *segment, f vfs.File) {
 	}
 	l.segments = append(l.segments, next)
 	l.dirty = true
-	l.marks.reset()
+	l.marks = nil
 }

@@ -39,7 +39,7 @@ type store struct {
 	parent   bool       // the folder's own name may not be durable
 	unsynced []*segment // sealed segments that Flush has to see to, oldest first
 	changes  int        // Truncate and TrimTo calls: a Read that overlapped one starts again
-	marks    marks
+	marks    *marks     // nil until there is one: an idle log is small
 }
 
 var (
