@@ -1,5 +1,5 @@
 # Every target says what it needs. With Go and make alone: build test start check bench fuzz crash.
-# race needs a C compiler; conformance needs java 17, mvn, node, npm, python3 with venv, and kcat.
+# race needs a C compiler; gate and performance need java 17 and mvn; conformance needs these, node, npm, python3 with venv, and kcat.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 # A count, not a time: at a time's end go test may report a worker's interrupted input as a failure (golang/go#56238).
@@ -9,7 +9,7 @@ RUNS ?= 300
 JOBS ?= 2
 LINT := go tool -modfile=.ci/lint.mod golangci-lint
 
-.PHONY: build test start check drift mutants soak race fuzz bench crash conformance conformance-kafka help
+.PHONY: build test start check drift mutants soak race fuzz gate bench performance crash conformance conformance-kafka help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -61,6 +61,10 @@ gate: ## counts per batch, and CPU against Apache Kafka in the same run: the fig
 
 bench: ## the micro benchmarks, as benchstat reads them
 	go test -run '^$$' -bench . -benchmem ./broker/... ./bench/...
+
+performance: build ## docs/performance.md anew: every load beside Apache Kafka, about 45 minutes on a quiet machine, 40 GB of disk
+	bin/highwater bench peers --out .highwater/performance.txt --profile .highwater/profiles
+	bin/highwater bench report .highwater/performance.txt --out docs
 
 crash: build ## CRASH_ROUNDS rounds of kill -9 under load, each verified
 	cd broker/conformance && HIGHWATER_KILL_ROUNDS=$(CRASH_ROUNDS) go test -count=1 -run TestKill -timeout 30m -v ./...
