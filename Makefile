@@ -32,8 +32,9 @@ start: build ## one node on 127.0.0.1:9092, data in .highwater/
 check: ## formatting, vet, linters
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -d $$(git ls-files '*.go'); exit 1; }
 	go mod verify
-	go mod tidy -diff
+	for module in . broker/conformance bench/nats; do (cd $$module && go mod tidy -diff); done
 	$(LINT) run ./...
+	cd bench/nats && go vet ./...
 
 drift: build ## exercises are what the solutions make; every exercise compiles
 	bin/highwater generate --check
