@@ -13,7 +13,7 @@
 //   - Open loop. With a rate, record n is due at start + n/rate, whatever the server does; every latency counts from when its
 //     record was due. A record that is late because the ones before were slow counts its lateness: no coordinated omission.
 //     Without a rate a record is due when the client is ready to take it.
-//   - Every record carries, in the first StampBytes of its value, the run's id and when it was due, so that the consumer needs
+//   - Where there are consumers, every record carries, in the first StampBytes of its value, the run's id and when it was due, so that the consumer needs
 //     no table, and records of others in the same topic are not counted.
 //   - A record is measured when it was due after the warm-up. Records of the warm-up are sent, and must arrive, all the same.
 //   - Every failed record is counted, none is sent again by this package (the client retries by Kafka's rules).

@@ -7,20 +7,20 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Histogram holds latencies from 1 µs to 1 h to three significant digits. It may be used by several goroutines.
+// Histogram holds latencies from 1 ns to 1 h to three significant digits. It may be used by several goroutines.
 type Histogram struct {
 	mu sync.Mutex
 	h  *hdrhistogram.Histogram
 }
 
 const (
-	shortest = time.Microsecond
+	shortest = time.Nanosecond
 	longest  = time.Hour
 )
 
 // NewHistogram is empty.
 func NewHistogram() *Histogram {
-	return &Histogram{h: hdrhistogram.New(int64(shortest), int64(longest), 3)}
+	return &Histogram{h: hdrhistogram.New(1, int64(longest), 3)}
 }
 
 // Record counts a latency; one outside the range counts as its nearest end.
@@ -58,7 +58,7 @@ func (h *Histogram) read(f func(*hdrhistogram.Histogram) int64) int64 {
 	return f(h.h)
 }
 
-// Percentile is the smallest latency that at least p percent, 0 < p <= 100, are not above; 0 when there are none.
+// Percentile is the latency whose rank is nearest to p percent of the count, 0 < p <= 100; 0 when there are none.
 func Percentile(h *Histogram, p float64) time.Duration {
 	return time.Duration(h.read(func(h *hdrhistogram.Histogram) int64 { return h.ValueAtPercentile(p) }))
 }

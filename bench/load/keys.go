@@ -69,10 +69,12 @@ func (k Keys) picker(seed uint64) func(record int64) uint64 {
 	return nil
 }
 
-// putKey writes the number into dst, which has keyBytes.
-func putKey(dst []byte, number uint64) {
-	for i := len(dst) - 1; i >= 0; i-- {
-		dst[i] = byte('0' + number%10)
+// key is the number in keyBytes bytes.
+func key(number uint64) []byte {
+	k := make([]byte, keyBytes)
+	for i := len(k) - 1; i >= 0; i-- {
+		k[i] = byte('0' + number%10)
 		number /= 10
 	}
+	return k
 }

@@ -112,8 +112,8 @@ func (r *running) connect(topics []topic) error {
 				return err
 			}
 			r.producers = append(r.producers, &producer{
-				index: index, run: r.receipts.run, to: cl, topic: t.name, partitions: t.partitions,
-				nextKey: r.o.Keys.picker(uint64(index)), payloads: payloads, perTxn: r.o.TransactionRecords, tally: newTally(),
+				index: index, run: r.receipts.run, to: cl, sleepUntil: sleepUntil, topic: t.name, partitions: t.partitions,
+				nextKey: r.o.Keys.picker(uint64(index)), payloads: payloads, stamped: r.o.Consumers > 0, perTxn: r.o.TransactionRecords, tally: newTally(),
 			})
 		}
 		for range r.o.Subscriptions {

@@ -31,7 +31,7 @@ func (s schedule) due(producer int, n int64, now func() time.Time) time.Time {
 		return now()
 	}
 	number := float64(n*int64(s.producers) + int64(producer))
-	return s.start.Add(time.Duration(number / s.rate * float64(time.Second)))
+	return s.start.Add(time.Duration(number * float64(time.Second) / s.rate))
 }
 
 func (s schedule) measured(due time.Time) bool { return !due.Before(s.measureFrom) }
