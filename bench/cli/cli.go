@@ -10,9 +10,10 @@ import (
 	"highwater.dev/bench/floor"
 )
 
-// Command returns `bench` with its subcommands.
-func Command() *cobra.Command {
-	bench := &cobra.Command{Use: "bench", Short: "Measure the broker, beside Apache Kafka and beside what the machine can do"}
+// Command returns `bench`, which measures a chapter, with its subcommands.
+func Command(chapters Chapters) *cobra.Command {
+	bench := &cobra.Command{Short: "Measure a chapter, or the broker beside Apache Kafka and what the machine can do"}
+	stageFlags(bench, chapters)
 	bench.AddCommand(peersCommand(), floorCommand())
 	bench.AddCommand(loadCommand())
 	bench.AddCommand(readingCommands()...)

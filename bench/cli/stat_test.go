@@ -12,7 +12,7 @@ import (
 // bench runs a command and gives what it printed.
 func bench(args ...string) (string, error) {
 	var out bytes.Buffer
-	cmd := Command()
+	cmd := Command(nil)
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetArgs(args)
 	cmd.SetOut(&out)

@@ -79,7 +79,7 @@ func Command(host Host) *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(*cobra.Command, []string) error { return where(host) },
 	}
-	root.AddCommand(serveCommand(host), dumpLogCommand(host), versionCommand(host), bench.Command())
+	root.AddCommand(serveCommand(host), dumpLogCommand(host), versionCommand(host), bench.Command(chapterFolder))
 	root.AddCommand(workbookCommands(host)...)
 	return root
 }

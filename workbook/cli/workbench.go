@@ -68,6 +68,19 @@ func (w *workbench) chapter(arg string) (*manifest.Chapter, error) {
 	return nil, fmt.Errorf("there is no chapter %q; chapters: %s", arg, w.names())
 }
 
+// chapterFolder finds a chapter for the benchmarks.
+func chapterFolder(arg string) (root, folder string, err error) {
+	w, err := openWorkbench()
+	if err != nil {
+		return "", "", err
+	}
+	c, err := w.chapter(arg)
+	if err != nil {
+		return "", "", err
+	}
+	return w.root, c.Name, nil
+}
+
 // chosen are the chapters that a command is for: the one named, or all.
 func (w *workbench) chosen(args []string) ([]*manifest.Chapter, error) {
 	if len(args) == 0 {
