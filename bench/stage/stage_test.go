@@ -53,7 +53,7 @@ func checkout(t *testing.T, source string) Plan {
 	return p
 }
 
-func run(t *testing.T, p Plan) ([]string, error) {
+func measure(t *testing.T, p Plan) ([]string, error) {
 	var out strings.Builder
 	err := Run(t.Context(), p, &out, slog.New(slog.DiscardHandler))
 	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n"), err
@@ -61,7 +61,7 @@ func run(t *testing.T, p Plan) ([]string, error) {
 
 func TestRoundsTakeTurns(t *testing.T) {
 	p := checkout(t, strings.Replace(chapter, `b.Fatal("nobody asked for this one")`, `b.Log()`, 1))
-	lines, err := run(t, p)
+	lines, err := measure(t, p)
 	require.NoError(t, err)
 	var order []string
 	counts := map[string]int{}
@@ -85,7 +85,7 @@ func TestRoundsTakeTurns(t *testing.T) {
 func TestOneBenchmarkAndItsProfiles(t *testing.T) {
 	p := checkout(t, chapter)
 	p.Benchmark, p.Samples, p.Profiles = "Shallow", 1, t.TempDir()
-	lines, err := run(t, p)
+	lines, err := measure(t, p)
 	require.NoError(t, err)
 	require.Len(t, lines, 3)
 	for _, impl := range p.Impls {
@@ -98,21 +98,21 @@ func TestOneBenchmarkAndItsProfiles(t *testing.T) {
 
 func TestWhatCannotBeMeasured(t *testing.T) {
 	p := checkout(t, chapter)
-	_, err := run(t, p)
+	_, err := measure(t, p)
 	require.ErrorContains(t, err, "nobody asked for this one", "a benchmark that fails")
 	p.Benchmark = "Nothing"
-	_, err = run(t, p)
+	_, err = measure(t, p)
 	require.ErrorContains(t, err, `no benchmark of 01-tiny matches "Nothing"`)
 	p.Benchmark, p.Impls = "Shallow", []string{"mine"}
-	_, err = run(t, p)
+	_, err = measure(t, p)
 	require.ErrorContains(t, err, "no benchmark of 01-tiny with impl=mine in its name")
 	p.Impls = []string{"yours"}
-	_, err = run(t, p)
+	_, err = measure(t, p)
 	require.ErrorContains(t, err, "each must be one of [solution mine broker]")
 
-	_, err = run(t, checkout(t, strings.Replace(chapter, "work(b *testing.B) {", "work(b *testing.B) { panic(\"exercise 1.2 is not started\")", 1)))
+	_, err = measure(t, checkout(t, strings.Replace(chapter, "work(b *testing.B) {", "work(b *testing.B) { panic(\"exercise 1.2 is not started\")", 1)))
 	require.ErrorContains(t, err, "exercise 1.2 is not started: solve it first")
-	_, err = run(t, checkout(t, chapter+"\nfunc broken() int {}\n"))
+	_, err = measure(t, checkout(t, chapter+"\nfunc broken() int {}\n"))
 	var broken *BuildError
 	require.ErrorAs(t, err, &broken)
 	require.ErrorContains(t, err, "missing return")
