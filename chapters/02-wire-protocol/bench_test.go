@@ -10,9 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"highwater.dev/broker/model"
 	"highwater.dev/broker/record"
 	"highwater.dev/broker/segment"
 	"highwater.dev/broker/vfs"
+	segmentlog "highwater.dev/solutions/01-segment-log"
 )
 
 // For benchstat: -bench Produce prints BenchmarkProduce/loop=…/impl=…, -bench Fetch BenchmarkFetch/transfer=…/impl=….
@@ -52,15 +54,20 @@ func createTopic(c *benchClient) {
 	c.ask(framed(q))
 }
 
-// produceFrame is a Produce request with one batch of so many bytes of values.
-func produceFrame(bytes int) []byte {
+// batchOf is a batch of so many bytes of values.
+func batchOf(bytes int) record.Batch {
 	var builder record.Builder
 	for left := bytes; left > 0; left -= 1000 {
 		builder.Add(1, nil, []byte(strings.Repeat("x", min(left, 1000))))
 	}
+	return builder.Batch()
+}
+
+// produceFrame is a Produce request with one batch of so many bytes of values.
+func produceFrame(bytes int) []byte {
 	q := kmsg.NewPtrProduceRequest()
 	q.Version, q.Acks = 8, 1
-	q.Topics = []kmsg.ProduceRequestTopic{{Topic: "bench", Partitions: []kmsg.ProduceRequestTopicPartition{{Records: builder.Batch()}}}}
+	q.Topics = []kmsg.ProduceRequestTopic{{Topic: "bench", Partitions: []kmsg.ProduceRequestTopicPartition{{Records: batchOf(bytes)}}}}
 	return framed(q)
 }
 
@@ -125,30 +132,69 @@ func BenchmarkProduce(b *testing.B) {
 	run("goroutines", "broker")
 }
 
+// BenchmarkStage is one batch of 10,000 bytes of values: put at the end of a log (stage=01), and sent to a broker that does so (stage=02).
+// What lies between the two is the way of a request: highwater bench versus --key stage --base 01 shows it.
+func BenchmarkStage(b *testing.B) {
+	const batch = 10_000
+	for impl, open := range map[string]segment.Opener{"solution": segmentlog.Open, "broker": segment.Open} {
+		b.Run("stage=01/impl="+impl, func(b *testing.B) {
+			l, err := open(vfs.OS(), b.TempDir()+"/bench-0", segment.Options{Limits: segment.DefaultLimits(), ReplayFrom: model.NoOffset})
+			require.NoError(b, err)
+			defer func() { require.NoError(b, l.Close()) }()
+			whole := batchOf(batch)
+			b.SetBytes(batch)
+			b.ReportAllocs()
+			for b.Loop() {
+				_, end := l.Bounds()
+				whole.SetBaseOffset(end)
+				if err := l.Append(whole); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	for _, impl := range append(benchImpls(), "broker") {
+		b.Run("stage=02/impl="+impl, func(b *testing.B) {
+			c := dialBench(b, startBench(b, impl, "goroutines", "sendfile"))
+			createTopic(c)
+			frame := produceFrame(batch)
+			b.SetBytes(batch)
+			b.ReportAllocs()
+			for b.Loop() {
+				c.ask(frame)
+			}
+		})
+	}
+}
+
 func BenchmarkFetch(b *testing.B) {
-	const region = 1 << 20
 	for _, impl := range benchImpls() {
 		for _, transfer := range transferNames {
-			b.Run("transfer="+transfer+"/impl="+impl, func(b *testing.B) {
-				addr := startBench(b, impl, "goroutines", transfer)
-				c := dialBench(b, addr)
-				createTopic(c)
-				frame := produceFrame(100_000)
-				for range 20 {
-					c.ask(frame)
-				}
-				q := kmsg.NewPtrFetchRequest()
-				q.Version, q.MaxBytes, q.SessionEpoch = 11, region, -1
-				q.Topics = []kmsg.FetchRequestTopic{{Topic: "bench", Partitions: []kmsg.FetchRequestTopicPartition{{CurrentLeaderEpoch: -1, PartitionMaxBytes: region}}}}
-				frame = framed(q)
-				b.SetBytes(region)
-				b.ReportAllocs()
-				for b.Loop() {
-					if got := c.ask(frame); len(got) < region {
-						b.Fatalf("%d bytes", len(got))
-					}
-				}
-			})
+			b.Run("transfer="+transfer+"/impl="+impl, func(b *testing.B) { benchFetch(b, impl, transfer) })
+		}
+	}
+	b.Run("transfer=sendfile/impl=broker", func(b *testing.B) { benchFetch(b, "broker", "sendfile") })
+}
+
+// benchFetch fetches 1 MiB of a log of 2 MB, again and again.
+func benchFetch(b *testing.B, impl, transfer string) {
+	const region = 1 << 20
+	c := dialBench(b, startBench(b, impl, "goroutines", transfer))
+	createTopic(c)
+	frame := produceFrame(100_000)
+	for range 20 {
+		c.ask(frame)
+	}
+	q := kmsg.NewPtrFetchRequest()
+	q.Version, q.MaxBytes, q.SessionEpoch = 11, region, -1
+	q.Topics = []kmsg.FetchRequestTopic{{Topic: "bench", Partitions: []kmsg.FetchRequestTopicPartition{{CurrentLeaderEpoch: -1, PartitionMaxBytes: region}}}}
+	least := region - len(frame) // a broker may leave out a last batch that would be cut
+	frame = framed(q)
+	b.SetBytes(region)
+	b.ReportAllocs()
+	for b.Loop() {
+		if got := c.ask(frame); len(got) < least {
+			b.Fatalf("%d bytes", len(got))
 		}
 	}
 }
