@@ -164,6 +164,9 @@ func (x *index) count() (int, error) {
 	return x.entries(), nil
 }
 
+// entries is how many there are. The caller holds mu and has called load.
+func (x *index) entries() int { return x.written + len(x.tail)/x.width }
+
 // last reads the last entry into e. ok is false when there is none.
 func (x *index) last(e *[timeEntrySize]byte) (ok bool, err error) {
 	n, err := x.count()
@@ -190,70 +193,6 @@ func (x *index) entry(i int, e *[timeEntrySize]byte) error {
 		return err
 	}
 	return readFull(x.file, e[:x.width], int64(i)*int64(x.width))
-}
-
-// firstFrom returns the first entry of an offset index whose batch begins at position pos or behind. ok is false when there
-// is none.
-func (x *index) firstFrom(pos int64) (en OffsetEntry, ok bool, err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	i, n, err := x.below(pos)
-	if err != nil || i == n {
-		return en, false, err
-	}
-	en, err = x.offsetEntry(i)
-	return en, err == nil, err
-}
-
-// lastBelow returns the last entry of an offset index whose batch begins before position pos, and a zero one when there is none.
-// ok is false when the index has more than most entries.
-func (x *index) lastBelow(pos int64, most int) (en OffsetEntry, ok bool, err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if err := x.load(); err != nil || x.entries() > most {
-		return en, false, err
-	}
-	i, _, err := x.below(pos)
-	if err != nil || i == 0 {
-		return en, err == nil, err
-	}
-	en, err = x.offsetEntry(i - 1)
-	return en, err == nil, err
-}
-
-// below counts the entries of an offset index whose batches begin before position pos, and all entries. The caller holds mu.
-func (x *index) below(pos int64) (i, n int, err error) {
-	if err := x.load(); err != nil {
-		return 0, 0, err
-	}
-	n = x.entries()
-	lo, hi := 0, n
-	for lo < hi {
-		mid := (lo + hi) / 2
-		en, err := x.offsetEntry(mid)
-		if err != nil {
-			return 0, 0, err
-		}
-		if en.Position >= pos {
-			hi = mid
-		} else {
-			lo = mid + 1
-		}
-	}
-	return lo, n, nil
-}
-
-// entries is how many there are. The caller holds mu and has called load.
-func (x *index) entries() int { return x.written + len(x.tail)/x.width }
-
-// offsetEntry reads entry i of an offset index. The caller holds mu.
-func (x *index) offsetEntry(i int) (OffsetEntry, error) {
-	e := entryPool.Get().(*[timeEntrySize]byte)
-	defer entryPool.Put(e)
-	if err := x.entry(i, e); err != nil {
-		return OffsetEntry{}, err
-	}
-	return decodeOffsetEntry(e[:], x.base), nil
 }
 
 // cut keeps the first n entries.
@@ -357,9 +296,6 @@ func (x *index) entryKey(e []byte) int64 {
 	}
 	return int64(binary.BigEndian.Uint64(e))
 }
-
-// entryPool holds the buffers of single entries: what is passed to a file is on the heap.
-var entryPool = sync.Pool{New: func() any { return new([timeEntrySize]byte) }}
 
 // pagePool holds the buffers that look-ups read index pages and batch headers into.
 var pagePool = sync.Pool{New: func() any { return new([pageBytes]byte) }}
