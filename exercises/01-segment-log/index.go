@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/index.go by: go run . generate
-// made: f375266431c8c3bf9a056f6608571d3616344446c380ed24e02cb633cd820a7d
+// made: 137c497ae510106483a3e0986cba467a2ead5e4c4126437f851ab3c4abc57ef2
 
 package segmentlog
 
@@ -53,8 +53,8 @@ func (x *index) encode() (b []byte) {
 	panic(lab.NotStarted("1.3"))
 }
 
-// decode reads a file. It stops at an entry that is cut short, and where the keys stop growing: zeros are behind that, for Apache
-// Kafka allocates index files ahead.
+// decode reads a file. It stops at an entry that is cut short, at one that is all zeros, and where the keys stop growing: Apache
+// Kafka allocates index files ahead, and zeros stand behind the last entry.
 func (x *index) decode(b []byte) {
 	// TODO 1.3: read entries as long as there are any
 	// Text: chapters/01-segment-log/README.md#exercise-1-3
@@ -63,7 +63,8 @@ func (x *index) decode(b []byte) {
 }
 
 // addOffset is called with each batch h before it counts into s.size, the position where it stands. It gives the batch an entry in
-// the offset index when more than interval bytes of log lie between the last entry's batch and this one, and says whether it did. The
+// the offset index when it starts more than interval bytes behind the start of the last entry's batch (without an entry: of the file),
+// and says whether it did. The
 // key is the batch's last offset, as Kafka has it: floor then finds a batch at or before the one that holds an offset.
 func (s *seg) addOffset(h *record.Header, interval int) bool {
 	// TODO 1.3: an entry every interval bytes, not for every batch

@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/records.go by: go run . generate
-// made: 891f3c6a9010eee897a37d9d9f893320f36bfd7476c1900e6ba0b7b84aec0421
+// made: 85a81d351ab4fe7b58d37e819eadca0df25360c78d383dfc40ef2d04a0a575b1
 
 package segmentlog
 
@@ -87,12 +87,15 @@ func (f *fields) bytes() []byte {
 	return v
 }
 
-// eachCompressed is Each for a batch whose records are compressed: chapter 03 looks into that.
+// eachCompressed is Each for a batch whose records are compressed, and for no other (record.ErrInvalid): chapter 03 looks into that.
 func eachCompressed(b record.Batch, yield func(*record.Record) bool) error {
 	var it record.Iterator
 	defer it.Close()
 	if err := it.Reset(b); err != nil {
 		return err
+	}
+	if it.Header().Attributes.Compression() == record.None {
+		return fmt.Errorf("%w: the records are not compressed", record.ErrInvalid)
 	}
 	for it.Next() {
 		if !yield(&it.Record) {

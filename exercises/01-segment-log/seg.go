@@ -1,9 +1,11 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/seg.go by: go run . generate
-// made: 73c9eaedb75b87b937906bbe96c5445562c3a48201d3869bd623f6a8becb0ea2
+// made: f5fee0685d93ee81d6710a4fc53b72db4180b8b71473949b147a24b0608cb909
 
 package segmentlog
 
 import (
+	"errors"
+
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/record"
 	"highwater.dev/broker/vfs"
@@ -41,6 +43,12 @@ func (s *seg) reset() {
 // indexFull says that one of the indexes has no room for what another batch and sealing the segment could add.
 func (s *seg) indexFull(limit int) bool {
 	return (len(s.offsets.entries)+1)*8 > limit || (len(s.times.entries)+2)*12 > limit
+}
+
+// damaged says that err is about a batch's bytes: what a power cut leaves. Any other error is the disk's: it gave no bytes, and what
+// stands there may be good.
+func damaged(err error) bool {
+	return errors.Is(err, record.ErrShort) || errors.Is(err, record.ErrMagic) || errors.Is(err, record.ErrCRC) || errors.Is(err, record.ErrCorrupt)
 }
 
 // batch reads the whole batch at pos.

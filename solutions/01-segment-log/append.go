@@ -12,13 +12,13 @@ import (
 
 // Append writes a batch behind the last one, in a new segment when the active one is full.
 //
-// Refused, and without a trace: anything on a log that failed or is closed (l.broken); what is not exactly one batch
-// (record.ErrCorrupt); a base offset below the log end offset (segment.ErrOutOfOrder; above it is fine, a compacted log has gaps); a
+// Refused, and without a trace: anything on a log that failed or is closed (l.broken); what begins with no header (ReadHeader's
+// error); fewer or more bytes than the header says (record.ErrCorrupt); a base offset below the log end offset (segment.ErrOutOfOrder; above it is fine, a compacted log has gaps); a
 // batch larger than a whole segment may be (segment.ErrBatchTooLarge).
 //
 // A write can fail after a part of the batch: a full disk. Then the file is cut back to where it was, so that no half batch stands
 // before the next one. When that fails as well, nobody knows what the file holds: l.fail remembers it. A batch that is written is
-// added to its segment (s.add), and the observer hears of it.
+// added to its segment (l.add), and the observer, where there is one, hears of it: the header, and the slice that was appended.
 func (l *Log) Append(batch record.Batch) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,10 +61,12 @@ func (l *Log) Append(batch record.Batch) error {
 
 // full says whether the batch of header h needs a new segment:
 //   - its last offset is more than 2^31-1 (math.MaxInt32) above the segment's base: an index entry could not hold it;
-//   - segment.bytes: the file would become larger (but an empty file takes any batch);
-//   - segment.ms, when set: the batch is newer than the segment's first by more, and both have a time (segments roll by the records'
-//     clock here, not by the wall's: the log has none);
+//   - segment.bytes: the file would become larger;
+//   - segment.ms, when set: the batch's largest timestamp is more than that above s.first, the largest of the segment's first batch,
+//     and that one has a time (segments roll by the records' clock here, not by the wall's: the log has none);
 //   - an index is full (s.indexFull).
+//
+// An empty segment is left for the first reason alone: the next one would be as empty, and have the same name.
 func (l *Log) full(s *seg, h *record.Header) bool {
 	// BEGIN SOLUTION 1.2 the four reasons to roll
 	switch {
@@ -83,7 +85,7 @@ func (l *Log) full(s *seg, h *record.Header) bool {
 }
 
 // roll seals the active segment (l.seal) and begins the next one (l.begin). Its base is where the old one ends, so that no
-// offset lies between two segments; only when that is too far below batch h for an index entry, it is h's base offset.
+// offset lies between two segments; only when that is more than math.MaxInt32 below h's last offset, it is h's base offset.
 //
 // The order matters. A segment is durable to its last byte before there is another behind it: so whatever a power cut takes, it takes from
 // the last segment's end, and recovery need not look elsewhere.

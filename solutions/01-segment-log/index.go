@@ -63,8 +63,8 @@ func (x *index) encode() (b []byte) {
 	// END SOLUTION
 }
 
-// decode reads a file. It stops at an entry that is cut short, and where the keys stop growing: zeros are behind that, for Apache
-// Kafka allocates index files ahead.
+// decode reads a file. It stops at an entry that is cut short, at one that is all zeros, and where the keys stop growing: Apache
+// Kafka allocates index files ahead, and zeros stand behind the last entry.
 func (x *index) decode(b []byte) {
 	// BEGIN SOLUTION 1.3 read entries as long as there are any
 	for width := x.keyBytes + 4; len(b) >= width; b = b[width:] {
@@ -72,16 +72,18 @@ func (x *index) decode(b []byte) {
 		if x.keyBytes == 8 {
 			key = int64(binary.BigEndian.Uint64(b))
 		}
-		if len(x.entries) > 0 && key <= x.last().key {
+		value := int64(binary.BigEndian.Uint32(b[x.keyBytes:]))
+		if key == 0 && value == 0 || len(x.entries) > 0 && key <= x.last().key {
 			return
 		}
-		x.add(key, int64(binary.BigEndian.Uint32(b[x.keyBytes:])))
+		x.add(key, value)
 	}
 	// END SOLUTION
 }
 
 // addOffset is called with each batch h before it counts into s.size, the position where it stands. It gives the batch an entry in
-// the offset index when more than interval bytes of log lie between the last entry's batch and this one, and says whether it did. The
+// the offset index when it starts more than interval bytes behind the start of the last entry's batch (without an entry: of the file),
+// and says whether it did. The
 // key is the batch's last offset, as Kafka has it: floor then finds a batch at or before the one that holds an offset.
 func (s *seg) addOffset(h *record.Header, interval int) bool {
 	// BEGIN SOLUTION 1.3 an entry every interval bytes, not for every batch

@@ -14,7 +14,8 @@ import (
 
 var errIndex = errors.New("the index files do not describe the segment")
 
-// Open opens the log in dir and repairs what a crash left. It is the chapter's segment.Opener.
+// Open opens the log in dir and repairs what a crash left. It is the chapter's segment.Opener. o.Gaps is ignored: here only the last
+// segment can lose its end, so offsets that are missing between two segments were missing before.
 func Open(fs vfs.FS, dir string, o segment.Options) (segment.Log, error) {
 	l := &Log{fs: fs, dir: dir, limits: o.Limits, observer: o.Observer, logger: o.Logger}
 	if err := errors.Join(fs.MkdirAll(dir), fs.SyncDir(path.Dir(dir)), l.list(), fs.SyncDir(dir)); err != nil {

@@ -2,6 +2,7 @@ package segmentlog
 
 import (
 	"errors"
+	"io"
 	"sort"
 
 	"highwater.dev/broker/model"
@@ -18,14 +19,18 @@ func (l *Log) floor(offset model.Offset) int {
 }
 
 // walk goes from header to header, from the batch at position pos up to position end, until yield returns false or an error. It reads
-// no records, only record.HeaderSize bytes of each batch: the header says where the next one begins. A header that can not be
-// read is its error; a batch that goes on behind end is record.ErrShort.
+// no records, only record.HeaderSize bytes of each batch: the header says where the next one begins. A header that can not be is
+// codec.ReadHeader's error; a header or a batch that goes on behind end is record.ErrShort. A disk that does not give its bytes is
+// another matter: that error (but io.EOF, which ReadAt may add to a file's last bytes) is passed on as it is.
 func (s *seg) walk(pos, end int64, yield func(pos int64, h *record.Header) (more bool, err error)) error {
 	// BEGIN SOLUTION 1.4 read a header, check that its batch ends in time, yield it, step to the next
 	var b [record.HeaderSize]byte
 	var h record.Header
 	for pos < end {
-		n, _ := s.file.ReadAt(b[:min(record.HeaderSize, end-pos)], pos) // a short header is ErrShort, whatever the reason
+		n, err := s.file.ReadAt(b[:min(record.HeaderSize, end-pos)], pos)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
 		if err := codec.ReadHeader(b[:n], &h); err != nil {
 			return err
 		}
@@ -45,11 +50,13 @@ func (s *seg) walk(pos, end int64, yield func(pos int64, h *record.Header) (more
 // as many more bytes of this file as go into maxBytes. It copies nothing: a Region is a place in a file, and the socket reads from there.
 //
 // The first batch is whole however small maxBytes is, or a consumer whose limit is below a batch's size would ask for ever. What follows
-// may be cut in the middle of a batch, clients know that; a batch whose base offset is limit or above is not in it. At
-// from >= limit, and at from = end, there is nothing to read: the zero Region. Below the start or above the end:
-// segment.ErrOffsetOutOfRange. On a closed log: segment.ErrClosed (one that failed is still read).
+// may be cut in the middle of a batch, clients know that; a batch whose base offset is limit or above is not in it.
 //
-// The Region holds its file: s.file.Acquire(), once, when there is something in it.
+// In this order: a closed log is segment.ErrClosed (one that failed is still read); below the start or above the end is
+// segment.ErrOffsetOutOfRange, whatever the limit; at from >= limit, and at from = end, there is nothing to read: the zero Region.
+//
+// The Region holds its file: s.file.Acquire(), once, when there is something in it. Its receiver releases that hold; without it the
+// release would close the log's own file.
 func (l *Log) Read(from, limit model.Offset, maxBytes int) (r vfs.Region, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -84,12 +84,15 @@ func (f *fields) bytes() []byte {
 	return v
 }
 
-// eachCompressed is Each for a batch whose records are compressed: chapter 03 looks into that.
+// eachCompressed is Each for a batch whose records are compressed, and for no other (record.ErrInvalid): chapter 03 looks into that.
 func eachCompressed(b record.Batch, yield func(*record.Record) bool) error {
 	var it record.Iterator
 	defer it.Close()
 	if err := it.Reset(b); err != nil {
 		return err
+	}
+	if it.Header().Attributes.Compression() == record.None {
+		return fmt.Errorf("%w: the records are not compressed", record.ErrInvalid)
 	}
 	for it.Next() {
 		if !yield(&it.Record) {

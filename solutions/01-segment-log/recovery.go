@@ -27,20 +27,31 @@ func (l *Log) scanFrom(o *segment.Options) int {
 
 // recover checks segment i batch by batch and makes its indexes anew. At the first bad batch the log ends: later segments go, newest
 // first (l.remove), the file is cut behind the last good batch, and a warning says what was cut (l.warnCut). The segment is sealed in
-// either case: what was recovered is durable before anything is built on it.
+// either case: what was recovered is durable before anything is built on it, and so are its new index files.
 //
-// The observer hears of each good batch that ends above o.ReplayFrom.
+// A disk that fails to read is no bad batch (damaged tells them apart): that error is returned, and nothing is removed or cut. Who
+// opens the log again finds all of it.
+//
+// The observer hears of each good batch that ends above o.ReplayFrom. It gets the header, and for whole nil: of a control batch only
+// (h.Attributes.Control) the bytes, because what a control batch says is in its record.
 func (l *Log) recover(i int, o *segment.Options) error {
 	// BEGIN SOLUTION 1.6 scan; when something is wrong remove what is behind and cut; seal
 	s := l.segments[i]
 	size := s.size
 	cause := l.scan(s, func(h *record.Header, b record.Batch) {
-		if l.observer != nil && h.NextOffset() > o.ReplayFrom {
-			l.observer.Batch(h, b)
+		if l.observer == nil || h.NextOffset() <= o.ReplayFrom {
+			return
 		}
+		if !h.Attributes.Control() {
+			b = nil
+		}
+		l.observer.Batch(h, b)
 	})
-	if cause == nil {
+	switch {
+	case cause == nil:
 		return l.seal(s)
+	case !damaged(cause):
+		return cause
 	}
 	l.warnCut(s, size, cause)
 	for n := len(l.segments) - 1; n > i; n-- {
@@ -54,7 +65,8 @@ func (l *Log) recover(i int, o *segment.Options) error {
 
 // scan forgets what is known of the segment (s.reset) and adds each good batch of its file again (l.add), calling each with it. It
 // stops at the first bad one, with s.size behind the last good one, and returns what is wrong: a header that can not be, fewer bytes
-// than it says, a CRC that is not right, or a base offset below where the batch before ended (record.ErrCorrupt).
+// than it says, a CRC that is not right, or a base offset below where the batch before ended (record.ErrCorrupt). An error of the disk
+// ends it as well, and is returned as it is.
 func (l *Log) scan(s *seg, each func(*record.Header, record.Batch)) error {
 	// BEGIN SOLUTION 1.6 walk over the file, read each batch whole, check its CRC and its offset, add it
 	end := s.size

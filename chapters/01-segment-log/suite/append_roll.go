@@ -36,7 +36,7 @@ var appendRoll = []lab.Test[Impl]{
 	},
 	{
 		Exercise: "1.2", Name: "roll-by-time", Kind: lab.Public,
-		Invariant: lab.Invariant{ID: "LOG-9", Sentence: "a batch more than segment.ms newer than the segment's first begins a new segment"},
+		Invariant: lab.Invariant{ID: "LOG-9", Sentence: "a batch whose largest timestamp is more than segment.ms above that of the segment's first begins a new segment"},
 		Run:       rollByTime,
 	},
 	{
@@ -54,6 +54,26 @@ var appendRoll = []lab.Test[Impl]{
 		Invariant: lab.Invariant{ID: "LOG-11", Sentence: "an append that fails leaves nothing behind that a later one could be read through"},
 		Run:       writeFails,
 	},
+	{
+		Exercise: "1.2", Name: "append-is-heard", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-27", Sentence: "the observer hears of every batch once, in order, on recovery and on append"},
+		Run:       appendIsHeard,
+	},
+	{
+		Exercise: "1.2", Name: "roll-by-full-index", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-14", Sentence: "a segment whose index is full takes no more batches, and everything in it is found"},
+		Run:       rollByFullIndex,
+	},
+	{
+		Exercise: "1.2", Name: "flushed-is-durable", Kind: lab.Fault,
+		Invariant: lab.Invariant{ID: "LOG-28", Sentence: "after a power cut everything flushed is there, and all there is is a beginning of what was appended"},
+		Run:       flushedIsDurable,
+	},
+	{
+		Exercise: "1.2", Name: "power-cuts-in-appends", Kind: lab.Fault,
+		Invariant: lab.Invariant{ID: "LOG-28", Sentence: "after a power cut everything flushed is there, and all there is is a beginning of what was appended"},
+		Run:       powerCutsInAppends,
+	},
 }
 
 // checkFiles compares the .log files with the model, and what the log says of itself with the files.
@@ -66,7 +86,7 @@ func (r *rig) checkFiles() {
 		want = append(want, b.Bytes...)
 	}
 	for i, s := range infos {
-		got := r.file(s.BaseOffset)
+		got := r.file(s.BaseOffset, ".log")
 		if int64(len(got)) != s.Bytes {
 			r.Fatalf("%s has %d bytes, Segments says %d", segment.FileName(s.BaseOffset, ".log"), len(got), s.Bytes)
 		}
@@ -88,11 +108,11 @@ func (r *rig) checkFiles() {
 	}
 }
 
-// file reads a .log file.
-func (r *rig) file(base model.Offset) []byte {
+// file reads one of a segment's files.
+func (r *rig) file(base model.Offset, suffix string) []byte {
 	r.Helper()
-	f, err := r.disk.Open(dir + "/" + segment.FileName(base, ".log"))
-	r.must("open a segment's .log file", err)
+	f, err := r.disk.Open(dir + "/" + segment.FileName(base, suffix))
+	r.must("open a segment's "+suffix+" file", err)
 	size, err := f.Size()
 	r.must("look at its size", err)
 	b := make([]byte, size)
@@ -126,8 +146,8 @@ func appendOrder(t *lab.T, impl Impl) {
 	}
 	next := logtest.Make(3, []model.TimestampMs{5}, 10, 0)
 	for _, b := range []record.Batch{next.Bytes[:len(next.Bytes)-1], append(bytes.Clone(next.Bytes), 0)} {
-		if err := r.log.Append(b); err == nil {
-			r.Fatalf("Append of %d bytes whose header says %d: expected an error", len(b), len(next.Bytes))
+		if err := r.log.Append(b); !errors.Is(err, record.ErrCorrupt) {
+			r.Fatalf("Append of %d bytes whose header says %d: expected ErrCorrupt, got %v", len(b), len(next.Bytes), err)
 		}
 	}
 	r.checkFiles()
@@ -188,6 +208,14 @@ func rollByTime(t *lab.T, impl Impl) {
 	r.append(1, 1202) // 101 after 1101, the segment's first
 	r.expectBases("after times 1150, 1202", 0, 3, 5)
 	r.checkFiles()
+
+	// Of a batch with several times the largest counts, and the order of its records does not.
+	r = newRig(t, impl, lim)
+	r.append(1, 900, 1000)
+	r.append(1, 1100, 1050)
+	r.expectBases("after times 900 and 1000 in the first batch, then 1100 and 1050", 0)
+	r.append(1, 1040, 1101)
+	r.expectBases("after times 1040 and 1101, and 1000 in the first batch", 0, 4)
 }
 
 func (r *rig) expectBases(when string, want ...model.Offset) {
@@ -200,15 +228,45 @@ func (r *rig) expectBases(when string, want ...model.Offset) {
 func rollByOffset(t *lab.T, impl Impl) {
 	r := newRig(t, impl, limits())
 	r.append(1, 1)
-	for _, base := range []model.Offset{1<<31 - 1, 1 << 31, 1<<31 + 5, 1 << 33} {
-		b := logtest.Make(base, []model.TimestampMs{2}, 1, record.None)
-		r.must(fmt.Sprintf("append at offset %d", base), r.log.Append(b.Bytes))
+	r.appendAt(1<<31-1, 1<<31, 1<<31+5, 1<<33)
+	r.checkSpans()
+	if got := r.bases(); got[0] != 0 || len(got) < 2 || got[1] != 1<<31 {
+		r.Fatalf("offsets 0, 2^31-1, 2^31: expected the first two in segment 0 and the third to begin a segment at %d, got segments at %v", 1<<31, got)
+	}
+
+	// The last record of a batch can be too far where the first is not: from the segment's base, or from where the segment ends.
+	r = newRig(t, impl, limits())
+	r.append(1, 1)
+	r.appendAt(1<<31 - 2)
+	r.checkSpans()
+	r = newRig(t, impl, limits())
+	r.append(1, 1)
+	r.appendAt(1 << 31)
+	r.checkSpans()
+}
+
+// appendAt adds batches of three records, or of one where the next begins right behind it.
+func (r *rig) appendAt(bases ...model.Offset) {
+	r.Helper()
+	for i, base := range bases {
+		times := []model.TimestampMs{2, 2, 2}
+		if i+1 < len(bases) {
+			times = times[:min(3, bases[i+1]-base)]
+		}
+		b := logtest.Make(base, times, 1, record.None)
+		r.must(fmt.Sprintf("append batch %d..%d", b.Base, b.Next-1), r.log.Append(b.Bytes))
 		r.model.Append(b)
 	}
-	for i, s := range r.log.Segments() {
+}
+
+// checkSpans looks at how far each segment's last offset is above its base.
+func (r *rig) checkSpans() {
+	r.Helper()
+	infos := r.log.Segments()
+	for i, s := range infos {
 		last := s.BaseOffset
 		for _, b := range r.model.Batches {
-			if b.Base >= s.BaseOffset && (i+1 == len(r.log.Segments()) || b.Base < r.log.Segments()[i+1].BaseOffset) {
+			if b.Base >= s.BaseOffset && (i+1 == len(infos) || b.Base < infos[i+1].BaseOffset) {
 				last = b.Next - 1
 			}
 		}
@@ -216,9 +274,36 @@ func rollByOffset(t *lab.T, impl Impl) {
 			r.Fatalf("segment %d holds offset %d, more than 2^31-1 above its base", s.BaseOffset, last)
 		}
 	}
-	if got := r.bases(); got[0] != 0 || len(got) < 2 || got[1] != 1<<31 {
-		r.Fatalf("offsets 0, 2^31-1, 2^31: expected the first two in segment 0 and the third to begin a segment at %d, got segments at %v", 1<<31, got)
+}
+
+// rollByFullIndex looks at the segments and at the index files' sizes; rollByIndex of 1.3 at what is found in them.
+func rollByFullIndex(t *lab.T, impl Impl) {
+	const room = 80 // ten entries of offsets, six of times
+	r := newRig(t, impl, segment.Limits{SegmentBytes: 1 << 20, IndexBytes: room, IndexIntervalBytes: 1})
+	for i := range 60 {
+		r.append(20, model.TimestampMs(i))
 	}
+	infos := r.log.Segments()
+	if len(infos) < 4 {
+		r.Fatalf("60 batches, an index entry for nearly each, %d bytes of index a segment: expected at least 4 segments, got %d", room, len(infos))
+	}
+	r.checkFiles()
+	r.must("close", r.log.Close())
+	for _, s := range infos {
+		for _, suffix := range []string{".index", ".timeindex"} {
+			if size := len(r.file(s.BaseOffset, suffix)); size > room {
+				r.Fatalf("%s has %d bytes, segment.index.bytes is %d", segment.FileName(s.BaseOffset, suffix), size, room)
+			}
+		}
+	}
+
+	// However little an index may hold, an empty segment takes a batch.
+	r = newRig(t, impl, segment.Limits{SegmentBytes: 1 << 20, IndexBytes: 1, IndexIntervalBytes: 1})
+	for range 3 {
+		r.append(20, 1)
+	}
+	r.expectBases("three batches, segment.index.bytes 1", 0, 1, 2)
+	r.checkFiles()
 }
 
 func anyAppends(t *lab.T, impl Impl) {

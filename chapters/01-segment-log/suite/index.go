@@ -38,6 +38,16 @@ var index = []lab.Test[Impl]{
 		Invariant: lab.Invariant{ID: "LOG-16", Sentence: "finding an offset takes the log's bytes between two index entries, not the segment"},
 		Run:       lookupIsShort,
 	},
+	{
+		Exercise: "1.3", Name: "index-bytes", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-30", Sentence: "an index file has Kafka's bytes: the last offset of a batch, relative to the segment's, and its position, big-endian; keys grow"},
+		Run:       indexBytes,
+	},
+	{
+		Exercise: "1.3", Name: "zeros-behind-entries", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-32", Sentence: "zeros behind the last entry of an index file are no entries: Kafka allocates index files ahead"},
+		Run:       zerosBehindEntries,
+	},
 }
 
 // countFS counts how often files are read.
@@ -119,9 +129,12 @@ func indexIsSparse(t *lab.T, impl Impl) {
 	r.checkReads()
 }
 
-func lookupIsShort(t *lab.T, impl Impl) {
+func lookupIsShort(t *lab.T, impl Impl) { shortLookups(t, impl, 150000) }
+
+// shortLookups counts the reads of a look-up in a log of 400 batches.
+func shortLookups(t *lab.T, impl Impl, segmentBytes int) {
 	disk := &countFS{FS: vfs.NewMem()}
-	r := newRigOn(t, impl, disk, segment.Limits{SegmentBytes: 150000, IndexBytes: 1 << 20, IndexIntervalBytes: 4096})
+	r := newRigOn(t, impl, disk, segment.Limits{SegmentBytes: segmentBytes, IndexBytes: 1 << 20, IndexIntervalBytes: 4096})
 	for range 400 {
 		r.append(1000, 1)
 	}

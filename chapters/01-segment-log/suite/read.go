@@ -35,6 +35,21 @@ var read = []lab.Test[Impl]{
 		Invariant: lab.Invariant{ID: "LOG-20", Sentence: "readers beside an appender see whole batches in order, and all of them"},
 		Run:       readBesideAppend,
 	},
+	{
+		Exercise: "1.4", Name: "read-is-short", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-16", Sentence: "finding an offset takes the log's bytes between two index entries, not the segment"},
+		Run:       readIsShort,
+	},
+	{
+		Exercise: "1.4", Name: "torn-batch-ends", Kind: lab.Fault,
+		Invariant: lab.Invariant{ID: "LOG-25", Sentence: "a batch that is not whole is cut off, and nothing before it"},
+		Run:       tornBatchEnds,
+	},
+	{
+		Exercise: "1.4", Name: "walk-tells-of-the-disk", Kind: lab.Fault,
+		Invariant: lab.Invariant{ID: "LOG-33", Sentence: "a disk that does not read is no bad batch: nothing is cut for it"},
+		Run:       diskDoesNotRead,
+	},
 }
 
 func firstBatchWhole(t *lab.T, impl Impl) {
@@ -102,6 +117,12 @@ func regionOutlivesSegment(t *lab.T, impl Impl) {
 		r.Fatalf("a region of a log that was closed: expected its bytes, got %v", err)
 	}
 	last.Release()
+}
+
+// readIsShort has many segments of few index entries: a read finds the right one, and begins at its index's floor.
+func readIsShort(t *lab.T, impl Impl) {
+	shortLookups(t, impl, 150000)
+	shortLookups(t, impl, 15000)
 }
 
 func readBesideAppend(t *lab.T, impl Impl) {

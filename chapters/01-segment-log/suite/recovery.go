@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"highwater.dev/broker/model"
-	"highwater.dev/broker/record"
 	"highwater.dev/broker/segment"
 	"highwater.dev/broker/segment/logtest"
 	"highwater.dev/workbook/lab"
@@ -33,7 +32,7 @@ var recovery = []lab.Test[Impl]{
 	{
 		Exercise: "1.6", Name: "power-cuts", Kind: lab.Fault,
 		Invariant: lab.Invariant{ID: "LOG-28", Sentence: "after a power cut everything flushed is there, and all there is is a beginning of what was appended"},
-		Run:       powerCuts,
+		Run:       powerCutsAnywhere,
 	},
 	{
 		Exercise: "1.6", Name: "goes-on", Kind: lab.Public,
@@ -44,6 +43,21 @@ var recovery = []lab.Test[Impl]{
 		Exercise: "1.6", Name: "any-history", Kind: lab.Property,
 		Invariant: lab.Invariant{ID: "LOG-29", Sentence: "a log that was opened again behaves as if it had never been closed: limits, times, offsets, bytes"},
 		Run:       anyHistory,
+	},
+	{
+		Exercise: "1.6", Name: "offsets-go-back", Kind: lab.Fault,
+		Invariant: lab.Invariant{ID: "LOG-7", Sentence: "offsets only grow: what is refused leaves no trace"},
+		Run:       offsetsGoBack,
+	},
+	{
+		Exercise: "1.6", Name: "rebuilt-indexes", Kind: lab.Fault,
+		Invariant: lab.Invariant{ID: "LOG-29", Sentence: "a log that was opened again behaves as if it had never been closed: limits, times, offsets, bytes"},
+		Run:       rebuiltIndexes,
+	},
+	{
+		Exercise: "1.6", Name: "disk-does-not-read", Kind: lab.Fault,
+		Invariant: lab.Invariant{ID: "LOG-33", Sentence: "a disk that does not read is no bad batch: nothing is cut for it"},
+		Run:       diskDoesNotRead,
 	},
 }
 
@@ -126,78 +140,6 @@ func (r *rig) flip(b logtest.Batch, at int, mask byte) {
 	_, err = f.WriteAt([]byte{b.Bytes[at] ^ mask}, pos+int64(at))
 	r.must("flip a bit", err)
 	r.must("close it", f.Close())
-}
-
-type listener struct {
-	batches []model.Offset
-	rolled  []model.Offset
-	removed []model.Offset
-}
-
-func (l *listener) Batch(h *record.Header, _ record.Batch) {
-	l.batches = append(l.batches, h.BaseOffset)
-}
-func (l *listener) Rolled(base model.Offset)  { l.rolled = append(l.rolled, base) }
-func (l *listener) Removed(base model.Offset) { l.removed = append(l.removed, base) }
-
-func observerHears(t *lab.T, impl Impl) {
-	r := newRig(t, impl, limits())
-	r.must("close", r.log.Close())
-	hears := func(what string, got, want []model.Offset) {
-		t.Helper()
-		if len(got) != len(want) {
-			r.Fatalf("%s: the observer expected %v, heard %v", what, want, got)
-		}
-		for i := range got {
-			if got[i] != want[i] {
-				r.Fatalf("%s: the observer expected %v, heard %v", what, want, got)
-			}
-		}
-	}
-	ear := &listener{}
-	r.opts.Observer = ear
-	r.open()
-	var bases []model.Offset
-	for range 20 {
-		bases = append(bases, r.append(60, 1, 2).Base)
-	}
-	hears("appends", ear.batches, bases)
-	hears("rolls", ear.rolled, r.bases()[1:])
-	segments := r.bases()
-
-	*ear = listener{}
-	r.reopen(false)
-	hears("recovery from the start", ear.batches, bases)
-
-	*ear = listener{}
-	r.opts.ReplayFrom = 27
-	r.reopen(true)
-	hears("replay from 27", ear.batches, bases[13:])
-
-	*ear = listener{}
-	r.must("trim", r.log.TrimTo(segments[2]))
-	hears("a trim", ear.removed, segments[:2])
-	r.model.TrimTo(segments[2])
-	*ear = listener{}
-	r.must("truncate", r.log.Truncate(segments[3]+1))
-	r.model.Truncate(segments[3] + 1)
-	newestFirst := []model.Offset{}
-	for i := len(segments) - 1; i > 3; i-- {
-		newestFirst = append(newestFirst, segments[i])
-	}
-	hears("a truncation, newest first", ear.removed, newestFirst)
-	r.check()
-}
-
-func powerCuts(t *lab.T, impl Impl) {
-	cuts := 0
-	for i := range uint64(6) {
-		c := logtest.Crash{Open: impl.Open, Seed: t.Seed()>>16 + i, Ops: 40, Cuts: 16}
-		cuts += c.Run(t)
-	}
-	if cuts < 90 {
-		t.Fatalf("only %d power cuts", cuts)
-	}
 }
 
 func goesOn(t *lab.T, impl Impl) {

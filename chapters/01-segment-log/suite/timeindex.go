@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 
 	"highwater.dev/broker/model"
+	"highwater.dev/broker/record"
 	"highwater.dev/broker/segment"
 	"highwater.dev/broker/segment/logtest"
 	"highwater.dev/broker/vfs"
@@ -32,6 +33,16 @@ var timeIndex = []lab.Test[Impl]{
 		Invariant: lab.Invariant{ID: "LOG-24", Sentence: "finding a time takes the log's bytes about two index entries, not all segments"},
 		Run:       timeLookupIsShort,
 	},
+	{
+		Exercise: "1.5", Name: "log-append-time", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-21", Sentence: "a time look-up finds the first record of that time or later: the record, not its batch"},
+		Run:       logAppendTime,
+	},
+	{
+		Exercise: "1.5", Name: "time-index-bytes", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-31", Sentence: "a time index file has Kafka's bytes: the largest timestamp so far, and the last offset of the first batch that has it; the last entry has the segment's"},
+		Run:       timeIndexBytes,
+	},
 }
 
 func recordNotBatch(t *lab.T, impl Impl) {
@@ -56,6 +67,19 @@ func recordNotBatch(t *lab.T, impl Impl) {
 	r.model.CheckTime(r, r.log, 120)
 	r.model.CheckTime(r, r.log, 180)
 
+	// That later batch may be in the next segment.
+	lim := limits()
+	lim.SegmentBytes = 100
+	r = newRig(t, impl, lim)
+	r.append(10, 200, 50)
+	r.append(10, 150)
+	r.append(10, 60)
+	r.must("trim", r.log.TrimTo(1))
+	r.model.TrimTo(1)
+	for ts := model.TimestampMs(40); ts < 210; ts += 10 {
+		r.model.CheckTime(r, r.log, ts)
+	}
+
 	// The same time again and again, and the largest time well before an index entry.
 	r = newRig(t, impl, segment.Limits{SegmentBytes: 1 << 20, IndexBytes: 1 << 20, IndexIntervalBytes: 100})
 	for i := range model.TimestampMs(9) {
@@ -66,6 +90,26 @@ func recordNotBatch(t *lab.T, impl Impl) {
 		}
 	}
 	r.model.CheckTimes(r, r.log)
+}
+
+// logAppendTime has batches whose records all have the time at which the broker appended them, whatever their deltas say.
+func logAppendTime(t *lab.T, impl Impl) {
+	r := newRig(t, impl, limits())
+	for i, times := range [][]model.TimestampMs{{100, 180}, {50, 300, 10}, {500}, {170, 160}} {
+		b := logtest.Make(r.model.End(), times, 10, record.None)
+		if i != 3 {
+			b.Max = model.TimestampMs(200 + 10*i)
+			b.Bytes.SetMaxTimestamp(b.Max, true)
+			for j := range b.Times {
+				b.Times[j] = b.Max
+			}
+		}
+		r.must("append", r.log.Append(b.Bytes))
+		r.model.Append(b)
+	}
+	for ts := model.TimestampMs(0); ts < 310; ts += 5 {
+		r.model.CheckTime(r, r.log, ts)
+	}
 }
 
 func timesInAnyOrder(t *lab.T, impl Impl) {
