@@ -218,6 +218,9 @@ func (w *workbench) test(host Host, c *manifest.Chapter, e *manifest.Exercise, o
 	for _, v := range results[0].Tests {
 		fmt.Fprintf(host.Stdout, "%-12s %s\n", v.State, v.Test)
 	}
+	if said := results[0].SecondTry(); said != "" {
+		fmt.Fprintf(host.Stdout, "\n%s: %s\n", e.ID, said)
+	}
 	if results[0].State != lab.Pass {
 		w.explain(host, c, e, results[0], seed)
 	}
@@ -234,21 +237,24 @@ func (w *workbench) test(host Host, c *manifest.Chapter, e *manifest.Exercise, o
 	return nil
 }
 
-// explain shows why an exercise did not pass: the invariants at stake, the message, how to see it again, and where help is.
+// explain shows why an exercise did not pass: the invariant at stake, the message, how to see it again, and where help is.
 func (w *workbench) explain(host Host, c *manifest.Chapter, e *manifest.Exercise, r grade.Result, seed uint64) {
-	var help []string
 	for _, v := range r.Tests {
-		if v.State != lab.Fail {
-			continue
-		}
 		for _, inv := range c.Invariants {
-			if inv.ID == v.Invariant {
+			if v.Test == r.Decisive && inv.ID == v.Invariant {
 				fmt.Fprintf(host.Stdout, "\n%s: %s\n", inv.ID, inv.Sentence)
 			}
 		}
-		help = append(help, fmt.Sprintf("again:     go run . test %s --only %s --seed %d", e.ID, v.Test, seed))
-		break
 	}
-	help = append(help, "your file: "+w.exerciseFile(c, e), "the text:  chapters/"+c.Name+"/README.md", "a hint:    go run . hint "+e.ID)
+	var help []string
+	if r.Decisive != "" && (r.State == lab.Fail || r.State == lab.Timeout) {
+		help = append(help, fmt.Sprintf("again:     go run . test %s --only %s --seed %d", e.ID, r.Decisive, seed))
+	}
+	help = append(help, "your file: "+w.exerciseFile(c, e), "the text:  "+textOf(c, e), "a hint:    go run . hint "+e.ID)
 	fmt.Fprintf(host.Stdout, "\n%s %s\n\n%s\n", r.State, grade.Printable(strings.TrimSpace(r.Message)), strings.Join(help, "\n"))
+}
+
+// textOf is the place of the chapter's text that the exercise stands in.
+func textOf(c *manifest.Chapter, e *manifest.Exercise) string {
+	return "chapters/" + c.Name + "/README.md#exercise-" + strings.ReplaceAll(e.ID, ".", "-")
 }

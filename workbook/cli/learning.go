@@ -209,8 +209,8 @@ func where(host Host) error {
 		fmt.Fprintln(host.Stdout, "\nAll exercises pass. Points as an instructor sees them: go run . grade")
 		return nil
 	}
-	fmt.Fprintf(host.Stdout, "\nNext: %s %s\n  read   chapters/%s/README.md#exercise-%s\n  edit   %s\n  try    go run . test %s\n  stuck? go run . hint %s\n\n"+
+	fmt.Fprintf(host.Stdout, "\nNext: %s %s\n  read   %s\n  edit   %s\n  try    go run . test %s\n  stuck? go run . hint %s\n\n"+
 		"make start runs the broker; go run . help lists every command.\n",
-		e.ID, e.Title, c.Name, strings.ReplaceAll(e.ID, ".", "-"), w.exerciseFile(c, e), e.ID, e.ID)
+		e.ID, e.Title, textOf(c, e), w.exerciseFile(c, e), e.ID, e.ID)
 	return nil
 }

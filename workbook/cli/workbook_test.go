@@ -51,8 +51,9 @@ func TestTheLearnersWay(t *testing.T) {
 
 	tiny.Put(t, root, sumFile, "package tiny\n\nfunc Sum(xs []int) int { return 6 }\n")
 	failed := says(1, []string{"test", "1.1", "--seed", "7"}, "PASS         sums-three", "FAIL         sums-like-adding", "SUM-1: A sum counts",
-		"the sum of [] is 0, not 6", "again:     go run . test 1.1 --only sums-like-adding --seed 7", "your file: "+sumFile)
+		"the sum of [] is 0, not 6", "again:     go run . test 1.1 --only sums-like-adding --seed 7", "your file: "+sumFile, "the text:  chapters/01-tiny/README.md#exercise-1-1\n")
 	require.NotContains(t, failed, root)
+	require.NotContains(t, failed, "second try", "both tries say the same")
 	only := says(1, []string{"test", "1.1", "--only", "sums-like-adding", "--seed", "7"}, "the sum of [] is 0, not 6", "TestGraded/mine/1.1/sums-like-adding'")
 	require.NotContains(t, only, "PASS ")
 	says(0, []string{"test", "1.1", "--only", "sums-three"}, "PASS")
@@ -61,6 +62,12 @@ func TestTheLearnersWay(t *testing.T) {
 
 	tiny.Put(t, root, sumFile, "package tiny\n\nfunc Sum(xs []int) int { return \"\" }\n")
 	says(2, []string{"test", "1.1"}, "BUILD", "sum.go:3")
+	start, err := os.ReadFile(meanFile)
+	require.NoError(t, err)
+	tiny.Put(t, root, meanFile, tiny.MeanBySum)
+	says(0, []string{"test", "1.2"}, "1.2: decided by the second try, your file among the solution's other files; in your own package: BUILD at sum.go:3: does not compile:", "PASS 1.2")
+	tiny.Put(t, root, meanFile, string(start))
+	says(1, []string{"test", "1.2"}, "NOT_STARTED")
 	tiny.Put(t, root, sumFile, tiny.RightSum)
 	says(0, []string{"test", "1.1"}, "PASS 1.1")
 	says(0, nil, "1.1  PASS", "Next: 1.2 The mean")

@@ -137,13 +137,13 @@ func (g *chapter) run(ctx context.Context) ([]Result, error) {
 			continue
 		}
 		begin := time.Now()
-		outcome, err := g.exercise(ctx, e)
+		outcome, alone, err := g.exercise(ctx, e)
 		if err != nil {
 			return nil, fmt.Errorf("grade: exercise %s: %w", e.ID, err)
 		}
 		r := Result{
 			Chapter: g.Name, Exercise: e.ID, Title: e.Title, State: outcome.State, Of: e.Points,
-			Message: g.locate(outcome.Message), Tests: outcome.Verdicts, Took: time.Since(begin),
+			Message: g.locate(outcome.Message), Decisive: outcome.Decisive, Alone: alone, Tests: outcome.Verdicts, Took: time.Since(begin),
 		}
 		if r.State == lab.Pass && g.Test == "" {
 			r.Points = e.Points
@@ -153,25 +153,28 @@ func (g *chapter) run(ctx context.Context) ([]Result, error) {
 	return results, nil
 }
 
-// exercise tries the learner's package as a whole, then the one file among the solution's.
-func (g *chapter) exercise(ctx context.Context, e *manifest.Exercise) (trial.Outcome, error) {
+// exercise tries the learner's package as a whole, then the one file among the solution's. alone says why the second try decided, when it did.
+func (g *chapter) exercise(ctx context.Context, e *manifest.Exercise) (decided trial.Outcome, alone string, err error) {
 	name := filepath.Join("exercises", g.Name, e.File)
 	if f, ok := g.faults[name]; ok {
-		return trial.Outcome{State: f.state, Message: f.message}, nil
+		return trial.Outcome{State: f.state, Message: f.message}, "", nil
 	}
 	first, err := g.whole(ctx, e)
 	if err != nil || first.State == lab.Pass || first.State == lab.NoStart {
-		return first, err
+		return first, "", err
 	}
 	second, err := g.alone(ctx, e, name)
 	if err != nil {
-		return trial.Outcome{}, err
+		return trial.Outcome{}, "", err
 	}
 	// Alone, the fault is this file's own; but a file that needs its author's other files does not compile alone.
 	if second.State == lab.Build && first.State != lab.Build && first.State != lab.NotRun {
-		return first, nil
+		return first, "", nil
 	}
-	return second, nil
+	if first.State == second.State && first.Decisive == second.Decisive {
+		return second, "", nil // both found the same
+	}
+	return second, string(first.State) + " " + g.locate(first.Message), nil
 }
 
 // whole tries the exercise inside the learner's own package, in which the start stands in for a refused or missing file.

@@ -38,6 +38,8 @@ type Result struct {
 	Points   int           `json:"points"` // earned
 	Of       int           `json:"of"`
 	Message  string        `json:"message,omitempty"`
+	Decisive string        `json:"decisive,omitempty"` // the test that Message speaks of
+	Alone    string        `json:"alone,omitempty"`    // why the learner's own package did not decide; then the file among the solution's other files did
 	Tests    []lab.Verdict `json:"tests,omitempty"`
 	Took     time.Duration `json:"took_ns"`
 }

@@ -64,6 +64,11 @@ func WriteTable(w io.Writer, results []Result) error {
 		return err
 	}
 	for _, r := range results {
+		if said := r.SecondTry(); said != "" {
+			if _, err := fmt.Fprintf(w, "\n%s %s: %s\n", r.Exercise, r.State, said); err != nil {
+				return err
+			}
+		}
 		if r.State == lab.Pass || r.State == lab.NoStart {
 			continue
 		}
@@ -72,6 +77,16 @@ func WriteTable(w io.Writer, results []Result) error {
 		}
 	}
 	return nil
+}
+
+// SecondTry says that the exercise's file was tried among the solution's other files, and why; it is empty where the learner's own
+// package decided.
+func (r Result) SecondTry() string {
+	if r.Alone == "" {
+		return ""
+	}
+	first, _, _ := strings.Cut(r.Alone, "\n")
+	return "decided by the second try, your file among the solution's other files; in your own package: " + Printable(first)
 }
 
 // Printable replaces what a terminal would obey rather than show: a learner's program may print anything.

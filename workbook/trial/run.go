@@ -39,6 +39,7 @@ type Outcome struct {
 	State    lab.State
 	Message  string // for people: why it is not PASS
 	Verdicts []lab.Verdict
+	Decisive string // the test that Message speaks of; empty when it speaks of none
 	Opened   bool   // the tests were reached; otherwise an init function, or nothing at all, ran
 	Running  string // the test that was running when the process ended early
 	Took     time.Duration
@@ -104,19 +105,20 @@ func decide(c Case, l Limits, stream lab.Stream, streamErr, waitErr error, kille
 	for _, state := range []lab.State{lab.NoStart, lab.NotRun, lab.Fail} {
 		for _, name := range c.Tests {
 			if v, ok := byTest[c.Exercise+"/"+name]; ok && v.State == state && o.Message == "" {
-				o.State, o.Message = state, name+": "+v.Message
+				o.State, o.Message, o.Decisive = state, name+": "+v.Message, name
 			}
 		}
 	}
 	switch {
 	case killed == timeLimit:
-		o.State = lab.Timeout
+		o.State, o.Decisive = lab.Timeout, o.Running
 		o.Message = fmt.Sprintf("stopped after %v %s\n%s", l.Time, o.place(), output)
 	case killed == memoryLimit:
-		o.State = lab.Fail
+		o.State, o.Decisive = lab.Fail, o.Running
 		o.Message = fmt.Sprintf("stopped %s: it used more than %d MiB of memory\n%s", o.place(), l.MemoryBytes>>20, output)
 	case o.Message != "": // a test said why
 	case streamErr != nil:
+		o.Decisive = o.Running
 		o.Message = fmt.Sprintf("the process ended %s (%s; %v)\n%s", o.place(), exitText(waitErr), streamErr, output)
 	case waitErr != nil:
 		o.Message = fmt.Sprintf("every test passed, and then the process ended with %v\n%s", waitErr, output)

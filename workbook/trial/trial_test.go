@@ -78,6 +78,27 @@ func TestOnlyACompleteListOfPassesPasses(t *testing.T) {
 	}
 }
 
+// The message and the test that is said to be decisive are one test's, whatever order the tests ran in.
+func TestTheDecisiveTest(t *testing.T) {
+	c := Case{Impl: "mine", Exercise: "1.1", Tests: []string{"a", "b"}}
+	l := limits()
+	l.Time = 2 * time.Second
+	for script, want := range map[string]string{
+		"open; tried b FAIL late; tried a FAIL first; last 2; exit 1":           "a",
+		"open; tried a FAIL x; tried b NOT_RUN 'needs 1.2'; last 2; exit 1":     "b",
+		"open; tried a PASS; begin b; exit 0":                                   "b",
+		"open; tried a FAIL x; begin b; exec /bin/sleep 60":                     "b",
+		"open; tried a PASS; tried b PASS; last 2":                              "",
+		"open; tried a PASS; tried b PASS; last 2; echo every test; exit 1":     "",
+		"open; tried a PASS; tried b PASS; tried c PASS; last 3; echo too many": "",
+	} {
+		o, err := Run(t.Context(), program(t, script), c, l)
+		require.NoError(t, err, script)
+		require.Equal(t, want, o.Decisive, script)
+		require.Contains(t, o.Message, want, script)
+	}
+}
+
 func TestNoTestsAreNoPass(t *testing.T) {
 	o, err := Run(t.Context(), program(t, "open; last 0"), Case{Impl: "mine", Exercise: "1.1"}, limits())
 	require.NoError(t, err)

@@ -7,7 +7,9 @@ import (
 
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/record"
+	"highwater.dev/broker/segment"
 	"highwater.dev/broker/segment/logtest"
+	"highwater.dev/broker/vfs"
 	"highwater.dev/workbook/lab"
 )
 
@@ -76,9 +78,10 @@ func (r *rig) appendMarker() {
 // listening is a rig with an observer from the start.
 func listening(t TB, impl Impl) (*rig, *listener) {
 	t.Helper()
-	r, ear := newRig(t, impl, limits()), &listener{}
-	r.must("close", r.log.Close())
-	r.opts.Observer = ear
+	ear := &listener{}
+	r := &rig{TB: t, impl: impl, disk: vfs.NewMem()}
+	r.model.Explain = picture
+	r.opts = segment.Options{Limits: limits(), ReplayFrom: model.NoOffset, Observer: ear}
 	r.open()
 	return r, ear
 }
