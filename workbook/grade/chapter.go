@@ -1,6 +1,7 @@
 package grade
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func newChapter(o Options, c *manifest.Chapter) (_ *chapter, err error) {
 	if g.dir, err = os.MkdirTemp("", "highwater-grade-"); err != nil {
 		return nil, fmt.Errorf("grade: %w", err)
 	}
-	if err := g.collect(); err != nil {
+	if err := errors.Join(g.collect(), g.checkMethods()); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(g.dir))
 	}
 	return g, nil
@@ -81,6 +82,49 @@ func (g *chapter) collect() error {
 		g.mine[name] = filepath.Join(g.dir, filepath.Base(name))
 		if err := os.WriteFile(g.mine[name], content, 0o600); err != nil {
 			return fmt.Errorf("grade: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkMethods looks for methods that do the learner's work, in the package as a whole and in each file among the solution's others: these
+// are what is compiled. A refused file's place is taken by its start.
+func (g *chapter) checkMethods() error {
+	var tried []string // files of the learner's
+	for _, e := range g.Exercises {
+		name := filepath.Join("exercises", g.Name, e.File)
+		if _, bad := g.faults[name]; !bad {
+			tried = append(tried, e.File)
+		}
+	}
+	if len(tried) == 0 {
+		return nil
+	}
+	m, err := methodsFor(g.Root, g.Chapter)
+	if err != nil {
+		return fmt.Errorf("grade: chapter %s: methods: %w", g.Name, err)
+	}
+	whole := map[string]string{}
+	for name, where := range g.mine {
+		whole[filepath.Base(name)] = where
+	}
+	own, err := m.check(whole)
+	if err != nil {
+		return fmt.Errorf("grade: %w", err)
+	}
+	for _, file := range tried {
+		alone := maps.Clone(m.solution)
+		alone[file] = whole[file]
+		single, err := m.check(alone)
+		if err != nil {
+			return fmt.Errorf("grade: %w", err)
+		}
+		if err := cmp.Or(m.refuse(own, file), m.refuse(single, file)); err != nil {
+			name := filepath.Join("exercises", g.Name, file)
+			g.faults[name] = fault{lab.Fail, err.Error()}
+			if err := os.WriteFile(whole[file], g.starts[name], 0o600); err != nil {
+				return fmt.Errorf("grade: %w", err)
+			}
 		}
 	}
 	return nil

@@ -27,7 +27,7 @@ const (
 )
 
 // copied are the packages that come from this repository.
-var copied = []string{"workbook/lab", "broker/model", "broker/vfs"}
+var copied = []string{"workbook/lab", "broker/clock", "broker/model", "broker/vfs"}
 
 // files of the chapter, by name below the checkout.
 var files = map[string]string{
