@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/index.go by: go run . generate
-// made: 137c497ae510106483a3e0986cba467a2ead5e4c4126437f851ab3c4abc57ef2
+// made: cfbad88f7b3329b48e2e660e643a3c394d0b1e6987c6bb7ba0661011170e3490
 
 package segmentlog
 
@@ -64,8 +64,8 @@ func (x *index) decode(b []byte) {
 
 // addOffset is called with each batch h before it counts into s.size, the position where it stands. It gives the batch an entry in
 // the offset index when it starts more than interval bytes behind the start of the last entry's batch (without an entry: of the file),
-// and says whether it did. The
-// key is the batch's last offset, as Kafka has it: floor then finds a batch at or before the one that holds an offset.
+// and says whether it did. The key is the batch's last offset, as Kafka has it: floor then finds a batch at or before the one that holds
+// an offset.
 func (s *seg) addOffset(h *record.Header, interval int) bool {
 	// TODO 1.3: an entry every interval bytes, not for every batch
 	// Text: chapters/01-segment-log/README.md#exercise-1-3

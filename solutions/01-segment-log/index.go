@@ -83,8 +83,8 @@ func (x *index) decode(b []byte) {
 
 // addOffset is called with each batch h before it counts into s.size, the position where it stands. It gives the batch an entry in
 // the offset index when it starts more than interval bytes behind the start of the last entry's batch (without an entry: of the file),
-// and says whether it did. The
-// key is the batch's last offset, as Kafka has it: floor then finds a batch at or before the one that holds an offset.
+// and says whether it did. The key is the batch's last offset, as Kafka has it: floor then finds a batch at or before the one that holds
+// an offset.
 func (s *seg) addOffset(h *record.Header, interval int) bool {
 	// BEGIN SOLUTION 1.3 an entry every interval bytes, not for every batch
 	if s.size-s.offsets.last().value <= int64(interval) {
