@@ -55,6 +55,11 @@ var appendRoll = []lab.Test[Impl]{
 		Run:       writeFails,
 	},
 	{
+		Exercise: "1.2", Name: "roll-fails", Kind: lab.Fault,
+		Invariant: lab.Invariant{ID: "LOG-11", Sentence: "an append that fails leaves nothing behind that a later one could be read through"},
+		Run:       rollFails,
+	},
+	{
 		Exercise: "1.2", Name: "append-is-heard", Kind: lab.Public,
 		Invariant: lab.Invariant{ID: "LOG-27", Sentence: "the observer hears of every batch once, in order, on recovery and on append"},
 		Run:       appendIsHeard,
@@ -145,11 +150,17 @@ func appendOrder(t *lab.T, impl Impl) {
 		r.Fatalf("Append of %d bytes with segment.bytes=1000: expected ErrBatchTooLarge, got %v", len(large.Bytes), err)
 	}
 	next := logtest.Make(3, []model.TimestampMs{5}, 10, 0)
+	if err := r.log.Append(next.Bytes[:record.HeaderSize-1]); !errors.Is(err, record.ErrShort) {
+		r.Fatalf("Append of 60 bytes, which are no header: expected ErrShort, got %v", err)
+	}
 	for _, b := range []record.Batch{next.Bytes[:len(next.Bytes)-1], append(bytes.Clone(next.Bytes), 0)} {
 		if err := r.log.Append(b); !errors.Is(err, record.ErrCorrupt) {
 			r.Fatalf("Append of %d bytes whose header says %d: expected ErrCorrupt, got %v", len(b), len(next.Bytes), err)
 		}
 	}
+	r.checkFiles()
+	r.append(1000-(len(logtest.Make(3, []model.TimestampMs{5}, 900, 0).Bytes)-900), 5)
+	r.expectBases("a batch as large as segment.bytes", 0, 3)
 	r.checkFiles()
 	gap := logtest.Make(10, []model.TimestampMs{5, 6}, 10, 0)
 	r.must("append above the end (a compacted log has gaps)", r.log.Append(gap.Bytes))
@@ -187,7 +198,11 @@ func (r *rig) checkSizes(limit int64) {
 			break
 		}
 		next := infos[i+1].BaseOffset
-		first := r.model.Batches[slices.IndexFunc(r.model.Batches, func(b logtest.Batch) bool { return b.Base >= next })]
+		at := slices.IndexFunc(r.model.Batches, func(b logtest.Batch) bool { return b.Base >= next })
+		if at < 0 {
+			break // the append that rolled failed
+		}
+		first := r.model.Batches[at]
 		if s.Bytes+int64(len(first.Bytes)) <= limit {
 			r.Fatalf("segment %d was rolled at %d bytes although the next batch, %d bytes, had room", s.BaseOffset, s.Bytes, len(first.Bytes))
 		}
@@ -216,6 +231,12 @@ func rollByTime(t *lab.T, impl Impl) {
 	r.expectBases("after times 900 and 1000 in the first batch, then 1100 and 1050", 0)
 	r.append(1, 1040, 1101)
 	r.expectBases("after times 1040 and 1101, and 1000 in the first batch", 0, 4)
+
+	// A segment whose first batch has no time has no age.
+	r = newRig(t, impl, lim)
+	r.append(1, model.NoTimestamp)
+	r.append(1, 1000)
+	r.expectBases("after a batch without a time, and one of time 1000", 0)
 }
 
 func (r *rig) expectBases(when string, want ...model.Offset) {
@@ -276,36 +297,6 @@ func (r *rig) checkSpans() {
 	}
 }
 
-// rollByFullIndex looks at the segments and at the index files' sizes; rollByIndex of 1.3 at what is found in them.
-func rollByFullIndex(t *lab.T, impl Impl) {
-	const room = 80 // ten entries of offsets, six of times
-	r := newRig(t, impl, segment.Limits{SegmentBytes: 1 << 20, IndexBytes: room, IndexIntervalBytes: 1})
-	for i := range 60 {
-		r.append(20, model.TimestampMs(i))
-	}
-	infos := r.log.Segments()
-	if len(infos) < 4 {
-		r.Fatalf("60 batches, an index entry for nearly each, %d bytes of index a segment: expected at least 4 segments, got %d", room, len(infos))
-	}
-	r.checkFiles()
-	r.must("close", r.log.Close())
-	for _, s := range infos {
-		for _, suffix := range []string{".index", ".timeindex"} {
-			if size := len(r.file(s.BaseOffset, suffix)); size > room {
-				r.Fatalf("%s has %d bytes, segment.index.bytes is %d", segment.FileName(s.BaseOffset, suffix), size, room)
-			}
-		}
-	}
-
-	// However little an index may hold, an empty segment takes a batch.
-	r = newRig(t, impl, segment.Limits{SegmentBytes: 1 << 20, IndexBytes: 1, IndexIntervalBytes: 1})
-	for range 3 {
-		r.append(20, 1)
-	}
-	r.expectBases("three batches, segment.index.bytes 1", 0, 1, 2)
-	r.checkFiles()
-}
-
 func anyAppends(t *lab.T, impl Impl) {
 	t.Check(func(rt *rapid.T) {
 		lim := segment.Limits{SegmentBytes: rapid.IntRange(300, 1500).Draw(rt, "segment.bytes"), IndexBytes: 1 << 20, IndexIntervalBytes: 1 << 20}
@@ -336,20 +327,24 @@ func anyAppends(t *lab.T, impl Impl) {
 var errDiskFull = errors.New("the disk is full (the test says so)")
 
 func writeFails(t *lab.T, impl Impl) {
-	for i := range 10 {
+	for i := range 20 {
 		seed := t.Seed() + uint64(i)
 		disk := errorfs.New(vfs.NewMem())
 		r := newRigOn(t, impl, disk, segment.Limits{SegmentBytes: 1 << 20, IndexBytes: 1 << 20, IndexIntervalBytes: 1 << 20})
 		r.append(50, 1)
 		r.append(60, 1)
 		long := logtest.Make(r.model.End(), []model.TimestampMs{2}, 200, 0)
-		disk.SetRules(errorfs.FailShort(errDiskFull, seed, errorfs.Base("*.log")))
+		rules := []errorfs.Rule{errorfs.FailShort(errDiskFull, seed, errorfs.All(errorfs.Kinds(errorfs.Write), errorfs.Base("*.log")))}
+		if i >= 10 { // and the half batch cannot be cut off
+			rules = append(rules, errorfs.Fail(errDiskFull, errorfs.All(errorfs.Kinds(errorfs.Truncate), errorfs.Base("*.log"))))
+		}
+		disk.SetRules(rules...)
 		if err := r.log.Append(long.Bytes); err == nil {
 			r.Fatalf("the write of a batch failed, and Append said nothing")
 		}
 		disk.SetRules()
 		r.model.CheckBounds(r, r.log)
-		short := logtest.Make(r.model.End(), []model.TimestampMs{2}, i, 0)
+		short := logtest.Make(r.model.End(), []model.TimestampMs{2}, i%10, 0)
 		if err := r.log.Append(short.Bytes); errors.Is(err, segment.ErrFailed) {
 			continue // it could not tell what the disk holds
 		} else if err != nil {

@@ -79,8 +79,12 @@ func diskDoesNotRead(t *lab.T, impl Impl) {
 			}
 			return errorfs.Fault{Err: errUnreadable}
 		})
-		_, err := impl.Open(disk, dir, r.opts) // the process was killed: the log was not closed
+		l, err := impl.Open(disk, dir, r.opts) // the process was killed: the log was not closed
 		disk.SetRules()
+		if err == nil { // an index file that cannot be read can be made anew
+			r.log = l
+			r.check()
+		}
 		if err == nil && reads >= nth {
 			err = errors.New("it did not fail")
 		}
@@ -114,7 +118,84 @@ func tornBatchEnds(t *lab.T, impl Impl) {
 		r.log = l
 		r.model.Truncate(last.Base)
 		r.checkReads()
+		r.append(1, 1) // smaller than what is left of the batch: the rest of that one must be gone
+		r.checkFiles()
 	}
+	r := newRig(t, impl, limits())
+	for range 8 {
+		r.append(60, 1, 2)
+	}
+	last := r.model.Batches[7]
+	r.flip(last, len(last.Bytes)-1, 1)
+	r.model.Truncate(last.Base)
+	r.open() // the CRC tells, not the header: walk hands on what its caller says of a batch
+	r.append(1, 1)
+	r.checkFiles()
+}
+
+// failsToRead calls look with a log of which each read of the disk in turn fails: look says what is wrong, unless there was an error.
+func failsToRead(t *lab.T, impl Impl, look func(r *rig) (failed bool)) {
+	for nth := 1; ; nth++ {
+		disk := errorfs.New(vfs.NewMem())
+		r := newRigOn(t, impl, disk, segment.Limits{SegmentBytes: 2000, IndexBytes: 1 << 20, IndexIntervalBytes: 500})
+		for i := range 20 {
+			r.append(60, model.TimestampMs(10*i), model.TimestampMs(10*i+5))
+		}
+		reads := 0
+		disk.SetRules(func(op errorfs.Op) errorfs.Fault {
+			if op.Kind == errorfs.Read {
+				if reads++; reads == nth {
+					return errorfs.Fault{Err: errUnreadable}
+				}
+			}
+			return errorfs.Fault{}
+		})
+		failed := look(r)
+		disk.SetRules()
+		if reads < nth {
+			return
+		}
+		if failed {
+			r.check() // the disk reads again
+		}
+	}
+}
+
+func readOnABadDisk(t *lab.T, impl Impl) {
+	failsToRead(t, impl, func(r *rig) bool {
+		region, err := r.log.Read(27, r.model.End(), 1)
+		if err != nil {
+			return true
+		}
+		defer region.Release()
+		if region.Len == 0 {
+			r.Fatalf("a read of the disk failed in Read(from=27): expected an error, or the batch at 27, got nothing: a consumer would take that for the end")
+		}
+		return false
+	})
+}
+
+func timeOnABadDisk(t *lab.T, impl Impl) {
+	failsToRead(t, impl, func(r *rig) bool {
+		at, found, err := r.log.OffsetForTime(134)
+		if err == nil && (!found || at.Offset != 27) {
+			r.Fatalf("a read of the disk failed in OffsetForTime(134): expected an error, or offset 27, got %+v, found %v", at, found)
+		}
+		return err != nil
+	})
+}
+
+// gapsAreScanned recovers a log that compaction has left gaps in.
+func gapsAreScanned(t *lab.T, impl Impl) {
+	r := newRig(t, impl, segment.Limits{SegmentBytes: 1 << 20, IndexBytes: 1 << 20, IndexIntervalBytes: 100})
+	r.opts.Gaps = true
+	for _, base := range []model.Offset{0, 3, 4, 90, 1000} {
+		b := logtest.Make(base, []model.TimestampMs{5}, 50, 0)
+		r.must("append", r.log.Append(b.Bytes))
+		r.model.Append(b)
+	}
+	r.open()
+	r.check()
 }
 
 // offsetsGoBack gives a batch on the disk a base offset that an earlier one has: the CRC does not cover it.

@@ -130,6 +130,11 @@ func observerHears(t *lab.T, impl Impl) {
 	}
 
 	*ear = listener{}
+	r.opts.ReplayFrom = model.NoOffset
+	r.reopen(true)
+	r.hearsBatches("a clean end, and no replay asked for", ear, nil, false)
+
+	*ear = listener{}
 	r.must("trim", r.log.TrimTo(segments[2]))
 	r.hears("a trim", ear.removed, segments[:2])
 	r.model.TrimTo(segments[2])

@@ -48,18 +48,24 @@ var index = []lab.Test[Impl]{
 		Invariant: lab.Invariant{ID: "LOG-32", Sentence: "zeros behind the last entry of an index file are no entries: Kafka allocates index files ahead"},
 		Run:       zerosBehindEntries,
 	},
+	{
+		Exercise: "1.3", Name: "half-entries", Kind: lab.Fault,
+		Invariant: lab.Invariant{ID: "LOG-32", Sentence: "zeros behind the last entry of an index file are no entries: Kafka allocates index files ahead"},
+		Run:       halfEntries,
+	},
 }
 
-// countFS counts how often files are read.
+// countFS counts how often files are read, and those that are open.
 type countFS struct {
 	vfs.FS
-	calls atomic.Int64
+	calls, open atomic.Int64
 }
 
 func (c *countFS) wrap(f vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.open.Add(1)
 	return &countFile{f, c}, nil
 }
 
@@ -77,6 +83,11 @@ type countFile struct {
 func (f *countFile) ReadAt(p []byte, off int64) (int, error) {
 	f.fs.calls.Add(1)
 	return f.File.ReadAt(p, off)
+}
+
+func (f *countFile) Close() error {
+	f.fs.open.Add(-1)
+	return f.File.Close()
 }
 
 func lookupEverywhere(t *lab.T, impl Impl) {
@@ -129,7 +140,11 @@ func indexIsSparse(t *lab.T, impl Impl) {
 	r.checkReads()
 }
 
-func lookupIsShort(t *lab.T, impl Impl) { shortLookups(t, impl, 150000) }
+// lookupIsShort looks times up as well: the time index gets an entry with each one of the offset index.
+func lookupIsShort(t *lab.T, impl Impl) {
+	shortLookups(t, impl, 150000)
+	timeLookupIsShort(t, impl)
+}
 
 // shortLookups counts the reads of a look-up in a log of 400 batches.
 func shortLookups(t *lab.T, impl Impl, segmentBytes int) {

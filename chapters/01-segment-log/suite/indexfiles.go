@@ -129,6 +129,10 @@ func (r *rig) checkTimeIndex(s segment.Info) {
 		}
 		before = key
 	}
+	if most := s.Bytes/int64(r.opts.Limits.IndexIntervalBytes) + 1; int64(x.entries()) > most {
+		r.Fatalf("%s has %d entries for %d bytes of log: index.interval.bytes is %d, so one each, and one when the segment is sealed, are at most %d",
+			x.name, x.entries(), s.Bytes, r.opts.Limits.IndexIntervalBytes, most)
+	}
 	for _, b := range batches {
 		latest = max(latest, int64(b.Max))
 	}
@@ -163,6 +167,12 @@ func indexBytes(t *lab.T, impl Impl) {
 		r := newRig(t, impl, segment.Limits{SegmentBytes: 6000, IndexBytes: 1 << 20, IndexIntervalBytes: interval})
 		r.manyTimes(60)
 		r.checkIndexFiles(r.checkOffsetIndex, r.checkTimeIndex)
+		r.opts.Clean = true
+		r.open()
+		r.checkMaxTimestamps("after close and open")
+		r.check()
+		r.must("close", r.log.Close())
+		r.opts.Clean = false
 		r.open() // the process ended without saying that it had closed the log: scanned, and made anew
 		r.check()
 		r.manyTimes(10)
@@ -196,13 +206,17 @@ func timeIndexBytes(t *lab.T, impl Impl) {
 
 // pad puts n bytes of zeros behind an index file.
 func (r *rig) pad(base model.Offset, suffix string, n int) {
+	r.putBehind(base, suffix, make([]byte, n))
+}
+
+func (r *rig) putBehind(base model.Offset, suffix string, b []byte) {
 	r.Helper()
 	f, err := r.disk.OpenReadWrite(dir + "/" + segment.FileName(base, suffix))
 	r.must("open an index file", err)
 	size, err := f.Size()
 	r.must("look at its size", err)
-	_, err = f.WriteAt(make([]byte, n), size)
-	r.must("write zeros", err)
+	_, err = f.WriteAt(b, size)
+	r.must("write behind its end", err)
 	r.must("close it", f.Close())
 }
 
@@ -233,6 +247,22 @@ func zerosBehindEntries(t *lab.T, impl Impl) {
 			r.checkTimeIndex(s)
 		}
 	}
+}
+
+// halfEntries leaves a part of an entry at the end of each index file.
+func halfEntries(t *lab.T, impl Impl) {
+	r := newRig(t, impl, segment.Limits{SegmentBytes: 6000, IndexBytes: 1 << 20, IndexIntervalBytes: 300})
+	r.manyTimes(60)
+	infos := r.log.Segments()
+	r.must("close", r.log.Close())
+	for _, s := range infos {
+		r.putBehind(s.BaseOffset, ".index", []byte{0x7f, 0xff, 0xff, 0xff, 0x7f})
+		r.putBehind(s.BaseOffset, ".timeindex", []byte{0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f})
+	}
+	r.opts.Clean = true
+	r.open()
+	r.checkMaxTimestamps("with a part of an entry at the end of the index files")
+	r.check()
 }
 
 // wipe empties a file.

@@ -7,6 +7,7 @@ import (
 
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/segment/logtest"
+	"highwater.dev/broker/vfs"
 	"highwater.dev/workbook/lab"
 )
 
@@ -52,6 +53,11 @@ var read = []lab.Test[Impl]{
 		Invariant: lab.Invariant{ID: "LOG-33", Sentence: "a disk that does not read is no bad batch: nothing is cut for it"},
 		Run:       diskDoesNotRead,
 	},
+	{
+		Exercise: "1.4", Name: "read-on-a-bad-disk", Kind: lab.Fault,
+		Invariant: lab.Invariant{ID: "LOG-20", Sentence: "readers beside an appender see whole batches in order, and all of them"},
+		Run:       readOnABadDisk,
+	},
 }
 
 func firstBatchWhole(t *lab.T, impl Impl) {
@@ -72,6 +78,11 @@ func neverPastLimit(t *lab.T, impl Impl) {
 	r := newRig(t, impl, limits())
 	for range 20 {
 		r.append(30, 1, 2, 3)
+	}
+	for _, from := range []model.Offset{-1, r.model.End() + 1} { // out of range, whatever the limit
+		for _, limit := range []model.Offset{from - 1, from, from + 1} {
+			r.model.CheckRead(r, r.log, from, limit, 250)
+		}
 	}
 	for from := range r.model.End() + 1 {
 		for limit := range r.model.End() + 1 {
@@ -96,9 +107,13 @@ func readOverAGap(t *lab.T, impl Impl) {
 }
 
 func regionOutlivesSegment(t *lab.T, impl Impl) {
-	r := newRig(t, impl, limits())
+	disk := &countFS{FS: vfs.NewMem()}
+	r := newRigOn(t, impl, disk, limits())
 	for range 20 {
 		r.append(100, 1)
+	}
+	for from := model.Offset(5); from <= 20; from++ { // some of these are empty
+		r.model.CheckRead(r, r.log, from, 10, 1)
 	}
 	first := r.model.Batches[0].Bytes
 	for n := range 3 {
@@ -130,6 +145,9 @@ func regionOutlivesSegment(t *lab.T, impl Impl) {
 		r.Fatalf("a region of a log that was closed: expected its bytes, got %v", err)
 	}
 	last.Release()
+	if n := disk.open.Load(); n != 0 {
+		r.Fatalf("the log is closed and all regions are released, and %d files are still open: Read takes one hold for each region that it gives out, and none where there is nothing", n)
+	}
 }
 
 // readIsShort has many segments of few index entries: a read finds the right one, and begins at its index's floor.

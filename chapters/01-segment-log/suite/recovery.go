@@ -59,6 +59,11 @@ var recovery = []lab.Test[Impl]{
 		Invariant: lab.Invariant{ID: "LOG-33", Sentence: "a disk that does not read is no bad batch: nothing is cut for it"},
 		Run:       diskDoesNotRead,
 	},
+	{
+		Exercise: "1.6", Name: "gaps-are-scanned", Kind: lab.Public,
+		Invariant: lab.Invariant{ID: "LOG-25", Sentence: "a batch that is not whole is cut off, and nothing before it"},
+		Run:       gapsAreScanned,
+	},
 }
 
 // tear leaves the first n bytes of a segment's .log file.

@@ -43,6 +43,11 @@ var timeIndex = []lab.Test[Impl]{
 		Invariant: lab.Invariant{ID: "LOG-31", Sentence: "a time index file has Kafka's bytes: the largest timestamp so far, and the last offset of the first batch that has it; the last entry has the segment's"},
 		Run:       timeIndexBytes,
 	},
+	{
+		Exercise: "1.5", Name: "time-on-a-bad-disk", Kind: lab.Fault,
+		Invariant: lab.Invariant{ID: "LOG-21", Sentence: "a time look-up finds the first record of that time or later: the record, not its batch"},
+		Run:       timeOnABadDisk,
+	},
 }
 
 func recordNotBatch(t *lab.T, impl Impl) {
@@ -90,6 +95,15 @@ func recordNotBatch(t *lab.T, impl Impl) {
 		}
 	}
 	r.model.CheckTimes(r, r.log)
+
+	// Times one beside the other: an entry of the next time is no entry of this one.
+	r = newRig(t, impl, segment.Limits{SegmentBytes: 1 << 20, IndexBytes: 1 << 20, IndexIntervalBytes: 200})
+	for i := range model.TimestampMs(40) {
+		r.append(10, 1000+i/3)
+	}
+	for ts := model.TimestampMs(998); ts < 1016; ts++ {
+		r.model.CheckTime(r, r.log, ts)
+	}
 }
 
 // logAppendTime has batches whose records all have the time at which the broker appended them, whatever their deltas say.
