@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 // BenchmarkProduce is one batch of 16 KiB a request, through Session.Serve to the page cache.
 func BenchmarkProduce(b *testing.B) {
 	for _, version := range []int16{9, 13} {
-		b.Run(wire.Name(wire.Produce)+string(rune('0'+version/10))+string(rune('0'+version%10)), func(b *testing.B) {
+		b.Run(fmt.Sprintf("version=%d", version), func(b *testing.B) {
 			s := newServer(b, vfs.OS(), b.TempDir(), nil)
 			id := s.create("bench", 1)
 			req := request(b, produceRequest("bench", id, -1, 0, batch(strings.Repeat("x", 16<<10))), version)
@@ -43,8 +44,8 @@ func BenchmarkFetch(b *testing.B) {
 		version int16
 		epoch   int32
 		offset  int64
-	}{{"by name", 12, -1, 0}, {"by id", 18, -1, 0}, {"nothing new", 18, -1, 100}} {
-		b.Run(c.name, func(b *testing.B) {
+	}{{"name", 12, -1, 0}, {"id", 18, -1, 0}, {"nothing-new", 18, -1, 100}} {
+		b.Run("ask="+c.name, func(b *testing.B) {
 			s := newServer(b, vfs.OS(), b.TempDir(), nil)
 			id := s.create("bench", 1)
 			for range 100 {

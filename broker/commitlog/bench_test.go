@@ -29,7 +29,9 @@ func setSequence(batch record.Batch, sequence int32) {
 	batch[17], batch[18], batch[19], batch[20] = byte(crc>>24), byte(crc>>16), byte(crc>>8), byte(crc)
 }
 
-func BenchmarkAppendAsLeader16KiB(b *testing.B) {
+func BenchmarkAppendAsLeader(b *testing.B) { b.Run("batch=16KiB", appendAsLeader) }
+
+func appendAsLeader(b *testing.B) {
 	p := benchPartition(b)
 	const records = 16
 	batch := idempotent(1, 0, 0, records, 1012)

@@ -42,7 +42,7 @@ func BenchmarkRegion(b *testing.B) {
 			if how.t == nil && size > gatherBytes/2 {
 				continue
 			}
-			b.Run(fmt.Sprintf("bytes=%d/%s", size, how.name), func(b *testing.B) {
+			b.Run(fmt.Sprintf("bytes=%d/transfer=%s", size, how.name), func(b *testing.B) {
 				transfer, gather := how.t, int64(-1)
 				if transfer == nil {
 					gather = size

@@ -34,7 +34,7 @@ func BenchmarkValidate(b *testing.B) {
 	for _, total := range []int{16 << 10, 1 << 20} {
 		for _, size := range []int{100, 1024} {
 			for c := None; c <= Zstd; c++ {
-				b.Run(fmt.Sprintf("batch=%dKiB/record=%d/%v", total>>10, size, c), func(b *testing.B) {
+				b.Run(fmt.Sprintf("batch=%dKiB/record=%d/codec=%v", total>>10, size, c), func(b *testing.B) {
 					batch := benchBatch(c, size, total)
 					rules := Rules{CheckTimestamps: true, Now: 1_700_000_000_000, AfterMaxMs: 3_600_000, BeforeMaxMs: 1 << 62}
 					var h Header

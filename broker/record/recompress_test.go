@@ -176,7 +176,7 @@ func TestRecompressBomb(t *testing.T) {
 func BenchmarkRecompress(b *testing.B) {
 	for _, from := range []Compression{None, LZ4} {
 		for _, to := range codecs[1:] {
-			b.Run(from.String()+"-"+to.String(), func(b *testing.B) {
+			b.Run("from="+from.String()+"/to="+to.String(), func(b *testing.B) {
 				w := Builder{Compression: from}
 				text := benchText(16 << 10)
 				for i := range 16 {

@@ -28,7 +28,7 @@ func many(t testing.TB, fs vfs.FS, partitions int) *node {
 func BenchmarkLookup(b *testing.B) {
 	n := many(b, vfs.NewMem(), 10_000)
 	id := model.TopicID{42}
-	b.Run("name", func(b *testing.B) {
+	b.Run("by=name", func(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
@@ -38,7 +38,7 @@ func BenchmarkLookup(b *testing.B) {
 			}
 		})
 	})
-	b.Run("id", func(b *testing.B) {
+	b.Run("by=id", func(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
@@ -103,8 +103,10 @@ func BenchmarkWatch(b *testing.B) {
 	}
 }
 
-// BenchmarkStart5000 makes 5,000 partitions on the disk and starts again on them.
-func BenchmarkStart5000(b *testing.B) {
+// BenchmarkStart makes 5,000 partitions on the disk and starts again on them.
+func BenchmarkStart(b *testing.B) { b.Run("partitions=5000", start5000) }
+
+func start5000(b *testing.B) {
 	b.Chdir(b.TempDir())
 	fs := vfs.OS()
 	begin := time.Now()
@@ -120,6 +122,7 @@ func BenchmarkStart5000(b *testing.B) {
 	b.Logf("closed in %v", time.Since(begin).Round(time.Millisecond))
 	image := n.image
 	n = nil
+	b.ReportAllocs()
 	for b.Loop() {
 		before := heap()
 		n := start(b, fs, image)

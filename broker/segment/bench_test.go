@@ -42,7 +42,7 @@ func fill(b *testing.B, l segment.Log, size int, total int64) int {
 // BenchmarkAppend appends without fsync. The log is trimmed now and then, off the clock, so that the disk does not fill.
 func BenchmarkAppend(b *testing.B) {
 	for _, size := range []int{1 << 10, 16 << 10, 256 << 10} {
-		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
+		b.Run(fmt.Sprintf("batch=%dKiB", size>>10), func(b *testing.B) {
 			l := benchLog(b, segment.Limits{SegmentBytes: 256 << 20})
 			batch := logtest.Make(0, times(16, 1000), (size-200)/16, 0).Bytes
 			b.SetBytes(int64(len(batch)))
@@ -89,7 +89,7 @@ func BenchmarkReadTail(b *testing.B) {
 // BenchmarkReadSequential reads 1 MiB after 1 MiB of sealed segments, as a consumer that catches up does.
 func BenchmarkReadSequential(b *testing.B) {
 	for _, size := range []int{1 << 10, 16 << 10} {
-		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
+		b.Run(fmt.Sprintf("batch=%dKiB", size>>10), func(b *testing.B) {
 			l := benchLog(b, segment.Limits{SegmentBytes: 64 << 20})
 			per := fill(b, l, size, 256<<20)
 			_, end := l.Bounds()
@@ -129,6 +129,7 @@ func BenchmarkOpen(b *testing.B) {
 	require.NoError(b, err)
 	fill(b, l, 16<<10, 5<<20)
 	require.NoError(b, l.Close())
+	b.ReportAllocs()
 	for b.Loop() {
 		l, err := segment.Open(vfs.OS(), dir, opts)
 		if err != nil {
