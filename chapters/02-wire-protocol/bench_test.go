@@ -4,12 +4,15 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"highwater.dev/bench/load"
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/record"
 	"highwater.dev/broker/segment"
@@ -113,15 +116,26 @@ func BenchmarkProduce(b *testing.B) {
 			addr := startBench(b, impl, loop, "sendfile")
 			createTopic(dialBench(b, addr))
 			frame := produceFrame(batch)
+			const each = 8 // connections for each processor
+			clients := make(chan *benchClient, each*runtime.GOMAXPROCS(0))
+			for range cap(clients) {
+				clients <- dialBench(b, addr)
+			}
+			latencies := load.NewHistogram()
 			b.SetBytes(batch)
-			b.SetParallelism(8)
+			b.SetParallelism(each)
 			b.ReportAllocs()
+			b.ResetTimer() // connecting is no part of a request
 			b.RunParallel(func(pb *testing.PB) {
-				c := dialBench(b, addr)
+				c := <-clients
 				for pb.Next() {
+					begin := time.Now()
 					c.ask(frame)
+					latencies.Record(time.Since(begin))
 				}
 			})
+			b.ReportMetric(load.Percentile(latencies, 50).Seconds()*1000, "p50-ms")
+			b.ReportMetric(load.Percentile(latencies, 99).Seconds()*1000, "p99-ms")
 		})
 	}
 	for _, impl := range benchImpls() {
