@@ -85,10 +85,10 @@ func TestPayloadCompressesAsItSays(t *testing.T) {
 		require.Len(t, values, 4096)
 		var out bytes.Buffer
 		w := gzip.NewWriter(&out)
-		_, err = w.Write(bytes.Join(values, nil))
+		_, err = w.Write(bytes.Join(values[:512], nil))
 		require.NoError(t, err)
 		require.NoError(t, w.Close())
-		require.InDelta(t, ratio, float64(out.Len())/(4096*1024), 0.03)
+		require.InDelta(t, ratio, float64(out.Len())/(512*1024), 0.03)
 	}
 	few, err := Payload{RandomRatio: 1, Pool: 2}.pool(100)
 	require.NoError(t, err)
