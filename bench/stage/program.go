@@ -123,20 +123,27 @@ func (p Plan) profiles(ctx context.Context, program program, dir string, runs []
 	return nil
 }
 
+// profile takes the CPU profile in a run of its own: recording every wait would be most of it.
 func (p Plan) profile(ctx context.Context, program program, dir, name string) error {
-	file := func(kind profile.Kind) string { return filepath.Join(dir, string(kind)) }
-	flags := []string{"-test.cpuprofile", file(profile.CPU), "-test.memprofile", file(profile.Heap),
-		"-test.mutexprofile", file(profile.Mutex), "-test.blockprofile", file(profile.Block)}
-	if _, err := program.bench(ctx, []string{name}, profileTime, flags...); err != nil {
-		return err
+	flags := map[profile.Kind]string{
+		profile.CPU: "-test.cpuprofile", profile.Heap: "-test.memprofile", profile.Mutex: "-test.mutexprofile", profile.Block: "-test.blockprofile",
 	}
-	for _, kind := range profile.Kinds {
-		data, err := os.ReadFile(file(kind))
-		if err != nil {
+	for _, kinds := range [][]profile.Kind{{profile.CPU}, {profile.Heap, profile.Mutex, profile.Block}} {
+		var args []string
+		for _, kind := range kinds {
+			args = append(args, flags[kind], filepath.Join(dir, string(kind)))
+		}
+		if _, err := program.bench(ctx, []string{name}, profileTime, args...); err != nil {
 			return err
 		}
-		if err := profile.Keep(p.Profiles, strings.TrimPrefix(name, "Benchmark"), kind, bytes.NewReader(data)); err != nil {
-			return err
+		for _, kind := range kinds {
+			data, err := os.ReadFile(filepath.Join(dir, string(kind)))
+			if err != nil {
+				return err
+			}
+			if err := profile.Keep(p.Profiles, strings.TrimPrefix(name, "Benchmark"), kind, bytes.NewReader(data)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
