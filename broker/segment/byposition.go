@@ -1,38 +1,41 @@
 package segment
 
-import "sync"
-
 // firstFrom returns the first entry of an offset index whose batch begins at position pos or behind. ok is false when there
 // is none.
 func (x *index) firstFrom(pos int64) (en OffsetEntry, ok bool, err error) {
+	page := pagePool.Get().(*[pageBytes]byte)
+	defer pagePool.Put(page)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	i, n, err := x.below(pos)
+	i, n, err := x.below(pos, page)
 	if err != nil || i == n {
 		return en, false, err
 	}
-	en, err = x.offsetEntry(i)
+	en, err = x.offsetEntry(i, page)
 	return en, err == nil, err
 }
 
 // lastBelow returns the last entry of an offset index whose batch begins before position pos, and a zero one when there is none.
 // ok is false when the index has more than most entries.
 func (x *index) lastBelow(pos int64, most int) (en OffsetEntry, ok bool, err error) {
+	page := pagePool.Get().(*[pageBytes]byte)
+	defer pagePool.Put(page)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err := x.load(); err != nil || x.entries() > most {
 		return en, false, err
 	}
-	i, _, err := x.below(pos)
+	i, _, err := x.below(pos, page)
 	if err != nil || i == 0 {
 		return en, err == nil, err
 	}
-	en, err = x.offsetEntry(i - 1)
+	en, err = x.offsetEntry(i-1, page)
 	return en, err == nil, err
 }
 
-// below counts the entries of an offset index whose batches begin before position pos, and all entries. The caller holds mu.
-func (x *index) below(pos int64) (i, n int, err error) {
+// below counts the entries of an offset index whose batches begin before position pos, and all entries. The caller holds mu and
+// lends a page to read into.
+func (x *index) below(pos int64, page *[pageBytes]byte) (i, n int, err error) {
 	if err := x.load(); err != nil {
 		return 0, 0, err
 	}
@@ -40,7 +43,7 @@ func (x *index) below(pos int64) (i, n int, err error) {
 	lo, hi := 0, n
 	for lo < hi {
 		mid := (lo + hi) / 2
-		en, err := x.offsetEntry(mid)
+		en, err := x.offsetEntry(mid, page)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -53,15 +56,11 @@ func (x *index) below(pos int64) (i, n int, err error) {
 	return lo, n, nil
 }
 
-// offsetEntry reads entry i of an offset index. The caller holds mu.
-func (x *index) offsetEntry(i int) (OffsetEntry, error) {
-	e := entryPool.Get().(*[timeEntrySize]byte)
-	defer entryPool.Put(e)
+// offsetEntry reads entry i of an offset index. The caller holds mu and lends a page to read into.
+func (x *index) offsetEntry(i int, page *[pageBytes]byte) (OffsetEntry, error) {
+	e := (*[timeEntrySize]byte)(page[:])
 	if err := x.entry(i, e); err != nil {
 		return OffsetEntry{}, err
 	}
 	return decodeOffsetEntry(e[:], x.base), nil
 }
-
-// entryPool holds the buffers of single entries: what is passed to a file is on the heap.
-var entryPool = sync.Pool{New: func() any { return new([timeEntrySize]byte) }}
