@@ -33,7 +33,8 @@ var (
 type Log interface {
 	// Append writes one whole batch, whose header already carries its final base offset and leader
 	// epoch, at the end of the log; it rolls to a new segment first when the Limits say so. The base offset
-	// may lie above the end offset (a compacted log copied by a follower), never below: ErrOutOfOrder.
+	// may lie above the end offset (a compacted log copied by a follower), never below: ErrOutOfOrder. Fewer or more bytes
+	// than the header says are record.ErrCorrupt.
 	// Append does not check the CRC: its caller has. It neither keeps nor changes the slice. After an
 	// error nothing of the batch is readable, and the log is as it was or answers ErrFailed from then on.
 	// Durable only after Flush.

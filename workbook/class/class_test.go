@@ -12,6 +12,7 @@ import (
 
 	"highwater.dev/workbook/grade"
 	"highwater.dev/workbook/internal/tiny"
+	"highwater.dev/workbook/lab"
 	"highwater.dev/workbook/manifest"
 	"highwater.dev/workbook/trial"
 )
@@ -114,4 +115,13 @@ func TestNobodyIsGradedByABrokenCheckout(t *testing.T) {
 	left, err := os.ReadDir(out)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+func TestTheReportSaysWhatTheSecondTryDecided(t *testing.T) {
+	page := report(Grade{Exercises: []grade.Result{
+		{Exercise: "1.1", State: lab.Pass},
+		{Exercise: "1.2", State: lab.Pass, Alone: "NOT_RUN mean-of-three: needs 1.1\nand more"},
+	}})
+	require.Contains(t, page, "\n1.2 PASS:\n\n    decided by the second try, your file among the solution's other files; in your own package: NOT_RUN mean-of-three: needs 1.1\n")
+	require.Equal(t, 1, strings.Count(page, "second try"))
 }

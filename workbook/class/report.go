@@ -49,6 +49,9 @@ func report(g Grade) string {
 		if r.State != lab.Pass && r.State != lab.NoStart {
 			fmt.Fprintf(&b, "\n## %s %s: %s\n%s", r.Exercise, r.Title, r.State, indented(r.Message))
 		}
+		if second := r.SecondTry(); second != "" {
+			fmt.Fprintf(&b, "\n%s %s:\n%s", r.Exercise, r.State, indented(second))
+		}
 	}
 	return b.String()
 }

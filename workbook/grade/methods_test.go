@@ -99,3 +99,17 @@ func TestTheBrokersBatchIsNoAnswer(t *testing.T) {
 	require.Contains(t, submit("codec.go", "	var h record.Header\n	if err := c.Read", "	var it record.Iterator\n	_ = it.Reset(b)\n	var h record.Header\n	if err := c.Read"), "method Reset of record.Iterator is the broker's own work")
 	require.Contains(t, submit("recovery.go", "err = codec.CheckCRC(b)", "err = b.CheckCRC()"), "method CheckCRC of record.Batch is the broker's own work")
 }
+
+// Code that does not compile, or is nested as deep as a file's size lets it be, is looked at and no more.
+func TestTheTypeCheckerTakesAnything(t *testing.T) {
+	root, chapter := tiny.Checkout(t)
+	for name, source := range map[string]string{
+		"a recursive type": "type a[T any] struct{ b *a[a[T]] }\n",
+		"a cycle":          "type a b\ntype b a\n",
+		"nested calls":     "func f(x int) int { return x }\n\nvar x = " + strings.Repeat("f(", 40000) + "6" + strings.Repeat(")", 40000) + "\n",
+		"nested signs":     "var x = " + strings.Repeat("- ", 40000) + "6\n",
+	} {
+		files := map[string]string{"sum.go": "package tiny\n\n" + source + "\nfunc Sum(xs []int) int { return 6 }\n", "mean.go": tiny.RightMean}
+		require.Empty(t, refused(t, options(root, chapter, tiny.Submission(t, files)), "sum.go"), name)
+	}
+}

@@ -20,6 +20,8 @@ type Crash struct {
 	Seed uint64
 	Ops  int // how many operations
 	Cuts int // how many power cuts, at most one for each step of the disk
+	// AppendsOnly leaves everything but appends and flushes out of the operations.
+	AppendsOnly bool
 
 	t      TB
 	rng    *rand.Rand
@@ -98,7 +100,11 @@ func (c *Crash) tick(op, name string) error {
 func (c *Crash) op() {
 	c.before = c.model.Clone()
 	var err error
-	switch n := c.rng.IntN(20); {
+	kinds := 20
+	if c.AppendsOnly {
+		kinds = 13
+	}
+	switch n := c.rng.IntN(kinds); {
 	case n < 12:
 		b := Random(c.rng, c.model.End(), c.now)
 		c.now += model.TimestampMs(c.rng.IntN(10))
@@ -175,6 +181,10 @@ func (c *Crash) recovered(t TB, disk *vfs.Mem, opts segment.Options, when string
 	}
 	if !c.isPrefix(got, c.model) && !c.isPrefix(got, c.before) {
 		t.Fatalf("%s: the log serves\n  %s\nwhich is not how anything began that was appended:\n  %s", when, list(got), list(bytesOf(c.model)))
+	}
+	var last record.Header
+	if n := len(got); n > 0 && end > max(c.model.Start, c.before.Start) && (record.ReadHeader(got[n-1], &last) != nil || last.NextOffset() != end) {
+		t.Fatalf("%s: the log ends at %d, and its last batch at %d: what lies between is missing, and would be for ever. It serves\n  %s", when, end, last.NextOffset(), list(got))
 	}
 	if safe := max(c.safe, opts.Start); end < safe && len(c.model.Batches) > 0 {
 		t.Fatalf("%s: the log ends at %d, and everything below %d was flushed. It serves\n  %s", when, end, c.safe, list(got))

@@ -43,21 +43,27 @@ func flushedIsDurable(t *lab.T, impl Impl) {
 	}
 }
 
-// powerCuts cuts the power at steps of the disk in runs of any operations.
-func powerCuts(t TB, impl Impl, seed uint64, runs int) {
-	cuts := 0
-	for i := range uint64(runs) {
-		c := logtest.Crash{Open: impl.Open, Seed: seed>>16 + i, Ops: 40, Cuts: 16}
-		cuts += c.Run(t)
-	}
-	if cuts < 15*runs {
-		t.Fatalf("only %d power cuts", cuts)
+// powerCutsInAppends cuts the power before each step of the disk in a few runs of appends.
+func powerCutsInAppends(t *lab.T, impl Impl) {
+	for i := range uint64(4) {
+		c := logtest.Crash{Open: impl.Open, Seed: t.Seed()>>16 + i, Ops: 40, Cuts: 1000, AppendsOnly: true}
+		if cuts := c.Run(t); cuts < 40 {
+			t.Fatalf("only %d power cuts", cuts)
+		}
 	}
 }
 
-func powerCutsInAppends(t *lab.T, impl Impl) { powerCuts(t, impl, t.Seed(), 4) }
-
-func powerCutsAnywhere(t *lab.T, impl Impl) { powerCuts(t, impl, t.Seed(), 6) }
+// powerCuts cuts the power at some steps in runs of any operations.
+func powerCuts(t *lab.T, impl Impl) {
+	cuts := 0
+	for i := range uint64(6) {
+		c := logtest.Crash{Open: impl.Open, Seed: t.Seed()>>16 + i, Ops: 40, Cuts: 16}
+		cuts += c.Run(t)
+	}
+	if cuts < 90 {
+		t.Fatalf("only %d power cuts", cuts)
+	}
+}
 
 var errUnreadable = errors.New("the disk does not read (the test says so)")
 

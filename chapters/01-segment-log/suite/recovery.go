@@ -32,7 +32,7 @@ var recovery = []lab.Test[Impl]{
 	{
 		Exercise: "1.6", Name: "power-cuts", Kind: lab.Fault,
 		Invariant: lab.Invariant{ID: "LOG-28", Sentence: "after a power cut everything flushed is there, and all there is is a beginning of what was appended"},
-		Run:       powerCutsAnywhere,
+		Run:       powerCuts,
 	},
 	{
 		Exercise: "1.6", Name: "goes-on", Kind: lab.Public,

@@ -1,6 +1,7 @@
 // Package suite is chapter 01's graded suite: what every segment.Log must do, whatever it is made of.
 //
-// One file is one exercise's theme. A test looks at the seam, and at the .log files' names and bytes, which are part of it.
+// One file is one exercise's theme, and an exercise's own tests pin what its own file must do, whosever the other files are. A test
+// looks at the seam, at the .log files' names and bytes, and at the index files' bytes after Close, which are part of it.
 package suite
 
 import (
