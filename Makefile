@@ -63,7 +63,7 @@ gate: ## counts per batch, and CPU against Apache Kafka in the same run: the fig
 bench: ## the micro benchmarks, as benchstat reads them
 	go test -run '^$$' -bench . -benchmem ./broker/... ./bench/...
 
-performance: build ## docs/performance.md anew: every load beside Apache Kafka, about 45 minutes on a quiet machine, 40 GB of disk
+performance: build ## docs/performance.md anew: every load beside Apache Kafka, half an hour on a quiet machine, 40 GB of disk
 	bin/highwater bench peers --out .highwater/performance.txt --profile .highwater/profiles
 	bin/highwater bench report .highwater/performance.txt --out docs
 
