@@ -30,7 +30,7 @@ func stageFlags(bench *cobra.Command, chapters Chapters) {
 	o := stageOptions{plan: stage.DefaultPlan()}
 	bench.Use = "bench [CHAPTER]"
 	bench.Example = "  highwater bench 1\n  highwater bench 2 --impl solution,broker,mine --bench Produce"
-	bench.Long = `With a chapter: its benchmarks for the solution and the broker (and yours, with --impl mine,solution), in turn, at least ten samples each, and
+	bench.Long = `With a chapter: its benchmarks for the solution and the broker (and yours, with --impl mine,solution), in turn, ten samples each unless --samples says otherwise, and
 the first implementation twice; prints medians, ratios to the first and the noise floor, which is how far it lies from itself.
 
 Exit code: 0 measured; 1 a benchmark failed; 2 the command line is wrong, or the chapter does not compile.`
@@ -59,15 +59,13 @@ func (o *stageOptions) run(ctx context.Context, stdout, stderr io.Writer) (err e
 	if err := o.plan.Validate(); err != nil {
 		return err
 	}
-	if o.out == "" {
-		dir, err := os.MkdirTemp("", "highwater-stage-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-		o.out = filepath.Join(dir, "samples.txt")
+	dir, err := os.MkdirTemp("", "highwater-stage-")
+	if err != nil {
+		return err
 	}
-	file, err := os.Create(o.out)
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	samples := filepath.Join(dir, "samples.txt")
+	file, err := os.Create(samples)
 	if err != nil {
 		return err
 	}
@@ -79,9 +77,18 @@ func (o *stageOptions) run(ctx context.Context, stdout, stderr io.Writer) (err e
 	case err != nil:
 		return &Failed{err}
 	}
-	results, err := stat.Read(o.out)
+	results, err := stat.Read(samples)
 	if err != nil {
 		return err
+	}
+	if o.out != "" { // what was there stays until there is something better
+		content, err := os.ReadFile(samples)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(o.out, content, 0o644); err != nil {
+			return err
+		}
 	}
 	v, err := stat.Against(results, "impl", o.plan.Impls[0])
 	if err != nil {

@@ -37,6 +37,8 @@ func (p Plan) Validate() error {
 		return fmt.Errorf("impl: at least one of %v", known)
 	case slices.ContainsFunc(p.Impls, func(i string) bool { return !slices.Contains(known, i) }):
 		return fmt.Errorf("impl: %v, each must be one of %v", p.Impls, known)
+	case len(slices.Compact(slices.Sorted(slices.Values(p.Impls)))) < len(p.Impls):
+		return fmt.Errorf("impl: %v names one twice; the first has its twin anyway", p.Impls)
 	case p.Samples < 1:
 		return fmt.Errorf("samples: %d, must be at least 1", p.Samples)
 	case p.Time <= 0:

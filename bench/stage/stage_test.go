@@ -89,6 +89,9 @@ func TestOneBenchmarkAndItsProfiles(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, lines, 3)
 	for _, impl := range p.Impls {
+		for _, kind := range profile.Kinds { // nobody waits here: the profiles of waits are empty
+			require.FileExists(t, profile.Path(p.Profiles, "Shallow/impl="+impl, kind))
+		}
 		for _, kind := range []profile.Kind{profile.CPU, profile.Heap} {
 			_, err := profile.Load(p.Profiles, "Shallow/impl="+impl, kind)
 			require.NoError(t, err)
@@ -109,6 +112,9 @@ func TestWhatCannotBeMeasured(t *testing.T) {
 	p.Impls = []string{"yours"}
 	_, err = measure(t, p)
 	require.ErrorContains(t, err, "each must be one of [solution mine broker]")
+	p.Impls = []string{"broker", "broker"}
+	_, err = measure(t, p)
+	require.ErrorContains(t, err, "names one twice")
 
 	_, err = measure(t, checkout(t, strings.Replace(chapter, "work(b *testing.B) {", "work(b *testing.B) { panic(\"exercise 1.2 is not started\")", 1)))
 	require.ErrorContains(t, err, "exercise 1.2 is not started: solve it first")
