@@ -7,6 +7,7 @@ FUZZTIME ?= 20000x
 CRASH_ROUNDS ?= 200
 RUNS ?= 300
 JOBS ?= 2
+PEERS_FLAGS ?=
 LINT := go tool -modfile=.ci/lint.mod golangci-lint
 
 .PHONY: build test start check drift mutants soak race fuzz gate bench performance crash conformance conformance-kafka help
@@ -64,7 +65,8 @@ bench: ## the micro benchmarks, as benchstat reads them
 	go test -run '^$$' -bench . -benchmem ./broker/... ./bench/...
 
 performance: build ## docs/performance.md anew: every load beside Apache Kafka, half an hour on a quiet machine, 40 GB of disk
-	bin/highwater bench peers --out .highwater/performance.txt --profile .highwater/profiles
+	mkdir -p .highwater
+	bin/highwater bench peers $(PEERS_FLAGS) --out .highwater/performance.txt --profile .highwater/profiles
 	bin/highwater bench report .highwater/performance.txt --out docs
 
 crash: build ## CRASH_ROUNDS rounds of kill -9 under load, each verified
