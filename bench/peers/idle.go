@@ -115,7 +115,7 @@ func (r *runner) fresh(_ context.Context, name string, starters []Starter, dir s
 	return nil
 }
 
-// growth is by how many bytes the server's resident memory is larger after f.
+// growth is by how many bytes the server's resident memory is larger after f; 0 when its collector gave back more meanwhile.
 func growth(s *Server, f func() error) (int64, error) {
 	before, err := proc.RSS(s.PID)
 	if err != nil {
@@ -125,7 +125,7 @@ func growth(s *Server, f func() error) (int64, error) {
 		return 0, err
 	}
 	after, err := proc.RSS(s.PID)
-	return after - before, err
+	return max(0, after-before), err
 }
 
 // greeted opens a connection, asks for the broker's API versions and reads the answer.
