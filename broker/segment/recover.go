@@ -20,7 +20,11 @@ func (l *store) recover(i int, opts *Options) error {
 		if before := l.segments[i-1]; before.recovered && before.next != s.base {
 			// The end of the segment before never reached the disk. What follows has lost its connection.
 			l.report(s, 0, fmt.Errorf("segment begins at offset %d, the one before ends at %d", s.base, before.next), i)
-			return l.removeFrom(i)
+			if err := l.removeFrom(i); err != nil {
+				return err
+			}
+			l.reactivate(before)
+			return nil
 		}
 	}
 	if i > 0 {
@@ -54,6 +58,15 @@ func (l *store) recover(i int, opts *Options) error {
 	}
 	l.dirty = true
 	return nil
+}
+
+// reactivate makes s, which was sealed, take appends again: it has become the last one. Taken for sealed, it would be taken for durable
+// to the end as well, whatever is appended, after the first Flush.
+func (l *store) reactivate(s *segment) {
+	l.unseal(s)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forgetUnsynced(s)
 }
 
 // scan reads the segment from the front, up to its end or the first bad batch, and sets size, next and the

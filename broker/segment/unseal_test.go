@@ -1,0 +1,50 @@
+package segment_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater.dev/broker/record"
+	"highwater.dev/broker/segment"
+	"highwater.dev/broker/segment/logtest"
+	"highwater.dev/broker/vfs"
+)
+
+// TestRecoveryMakesAnEarlierSegmentTheLast: a segment that was followed by others lost its end in a power cut, and the others with it.
+// It is appended to again, and what is flushed from then on is durable, also once it is rolled.
+func TestRecoveryMakesAnEarlierSegmentTheLast(t *testing.T) {
+	disk := vfs.NewMem()
+	require.NoError(t, errors.Join(disk.MkdirAll("data"), disk.SyncDir("/")))
+	w := newWorld(t, disk, dir, small)
+	for len(w.log.Segments()) < 3 {
+		w.append(1)
+	}
+	name := w.path(0, ".log")
+	var last record.Header
+	file := w.read(name)
+	rest := file
+	for len(rest) > 0 {
+		require.NoError(t, record.ReadHeader(rest, &last))
+		rest = rest[last.Size():]
+	}
+	w.write(name, file[:len(file)-last.Size()])
+	w.model.Truncate(last.BaseOffset)
+
+	w.open()
+	require.Len(t, w.log.Segments(), 1)
+	_, end := w.log.Bounds()
+	require.Equal(t, last.BaseOffset, end)
+	require.NoError(t, w.log.Flush())
+	for len(w.log.Segments()) < 2 {
+		w.append(1)
+	}
+	require.NoError(t, w.log.Flush())
+
+	opts := w.opts
+	_, opts.RecoveryPoint = w.log.Bounds()
+	after, err := segment.Open(disk.CrashClone(1, 0), dir, opts)
+	require.NoError(t, err)
+	require.Equal(t, logtest.ReadAll(t, w.log), logtest.ReadAll(t, after), "what was flushed")
+}
