@@ -3,6 +3,7 @@ package commitlog
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -33,7 +34,7 @@ func (p *Partition) DeleteRecords(before model.Offset) (logStart model.Offset, e
 // flushed for want of room lies above the recovery point, where recovery finds it in the batches that are left; for the
 // snapshot see snapshotAtEnd. The caller holds mu.
 func (p *Partition) trim(to model.Offset) error {
-	if err := p.FlushTo(to); err != nil && p.Failed() != nil {
+	if err := p.FlushTo(p.flushBeforeTrim(to)); err != nil && p.Failed() != nil {
 		return err
 	}
 	all := to == p.EndOffset()
@@ -61,6 +62,21 @@ func (p *Partition) trim(to model.Offset) error {
 		return p.flushError(err)
 	}
 	return nil
+}
+
+// flushBeforeTrim is up to where the log must be durable before segments below to go. That is to when there is a snapshot where the first
+// one begins that stays. A segment that recovery found may have none: then the one that recovery took at the end has to count.
+func (p *Partition) flushBeforeTrim(to model.Offset) model.Offset {
+	base := model.Offset(0)
+	for _, s := range p.log.Segments() {
+		if s.BaseOffset <= to {
+			base = s.BaseOffset
+		}
+	}
+	if base == 0 || slices.Contains(p.SnapshotOffsets(), base) {
+		return to
+	}
+	return p.EndOffset()
 }
 
 // snapshotAtEnd takes the snapshot that must outlive the whole log. Where there is no room for it, the segments before the

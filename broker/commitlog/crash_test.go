@@ -59,6 +59,7 @@ type world struct {
 	epoch    model.LeaderEpoch
 	cutting  model.Offset // a truncation to here is under way; -1 when none
 	trimming bool         // DeleteRecords is under way
+	vague    bool         // producers and transactions are not compared: see TestLives
 }
 
 func newWorld(disk vfs.FS, seed uint64) *world {
@@ -369,14 +370,17 @@ func (w *world) verify(t require.TestingT, p *Partition) []entry {
 	}))
 	require.Empty(t, want, "batches are missing between %d and %d", start, end)
 	o := rebuild(log, start, end)
+	if start < end {
+		require.Equal(t, o.epochs, p.Epochs())
+	}
+	if w.vague {
+		return log
+	}
 	require.Equal(t, o.producers, p.Producers())
 	require.Equal(t, o.stable, p.LastStableOffset(end))
 	aborted, err := p.Aborted(start, end, nil)
 	require.NoError(t, err)
 	require.Equal(t, o.aborted, aborted)
-	if start < end {
-		require.Equal(t, o.epochs, p.Epochs())
-	}
 	return log
 }
 

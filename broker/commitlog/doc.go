@@ -24,8 +24,9 @@
 // rebuild follows from batches above it.
 //
 // Recovery after a crash: the newest valid snapshot at or below the recovery point is loaded, newer ones are deleted
-// (they may describe records that were cut), and the batches from there on are replayed: into the producer table,
-// the transaction index and the epoch cache. A damaged snapshot is deleted and an older one replayed from.
+// (a replay says more), and the batches from there on are replayed: into the producer table,
+// the transaction index and the epoch cache. A damaged snapshot is deleted and an older one replayed from. Where no snapshot reaches
+// the first segment, a newer one that the recovered log reaches says what deleted segments said of producers.
 //
 // After a failed fsync the partition takes no more appends: Failed says why, appends and flushes answer
 // KAFKA_STORAGE_ERROR, reads go on. A write that fails without leaving doubt (disk full) answers the same once and

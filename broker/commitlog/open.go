@@ -94,9 +94,6 @@ func (p *Partition) folder() ([]string, error) {
 // prepare loads what stands beside the log, as far as it can be trusted, and says from where batches must be
 // replayed.
 func (p *Partition) prepare(names []string) (replayFrom model.Offset, err error) {
-	for _, offset := range offsetsOf(names, snapshotSuffix) {
-		p.snaps = append(p.snaps, snapshot{offset: offset, synced: true})
-	}
 	trusted := maxOffset
 	if !p.opts.Clean {
 		trusted = p.opts.RecoveryPoint
@@ -105,8 +102,8 @@ func (p *Partition) prepare(names []string) (replayFrom model.Offset, err error)
 			trusted = max(trusted, bases[0])
 		}
 	}
-	if err := p.dropSnapshotsAbove(trusted); err != nil {
-		return 0, err
+	for _, offset := range offsetsOf(names, snapshotSuffix) {
+		p.snaps = append(p.snaps, snapshot{offset: offset, synced: offset <= trusted})
 	}
 	if err := p.loadTable(trusted); err != nil {
 		return 0, err
@@ -147,18 +144,24 @@ func (p *Partition) recovered() error {
 			return err
 		}
 	}
-	p.tableEnd = end
-	p.unstable.Store(true)
 	if err := p.recoverTxnIndex(bases); err != nil {
 		return err
 	}
+	if err := p.bridge(bases[0], end); err != nil {
+		return err
+	}
+	p.tableEnd = end
+	p.unstable.Store(true)
 	// Kafka's rule for what an earlier run left: snapshots of segments, and the latest.
 	p.tieSnapshots(infos)
-	if n := len(p.snaps); n > 0 {
-		latest := p.snaps[n-1].offset
-		if err := p.dropSnapshots(func(s snapshot) bool { return !s.segment && s.offset != latest }); err != nil {
-			return err
+	latest := model.NoOffset
+	for _, s := range p.snaps {
+		if s.synced {
+			latest = s.offset
 		}
+	}
+	if err := p.dropSnapshots(func(s snapshot) bool { return !s.segment && s.offset < latest }); err != nil {
+		return err
 	}
 	p.flush.point = end
 	if !p.opts.Clean {
@@ -171,6 +174,25 @@ func (p *Partition) recovered() error {
 		}
 	}
 	return nil
+}
+
+// bridge handles the snapshots above the recovery point. They are not needed, and go, as long as the one that was loaded reaches the first
+// segment: replayed batches say more than a snapshot does. But a stop or a flush deletes the one before when a newer one is
+// durable, and the power may go before the recovery point is checkpointed. What deleted segments said of producers is then only in
+// the newer one. It holds nothing that the log has lost: Truncate and recovery delete the snapshots above a cut first.
+func (p *Partition) bridge(first, end model.Offset) error {
+	newest := model.NoOffset
+	if n := len(p.snaps); n > 0 {
+		newest = p.snaps[n-1].offset
+	}
+	switch {
+	case p.opts.Clean || newest <= p.loadedAt:
+		return nil
+	case p.loadedAt < first:
+		return p.rebuildTable(end)
+	default:
+		return p.dropSnapshotsAbove(p.loadedAt)
+	}
 }
 
 // recoverEpochs fits the epoch cache to the log's bounds. Where it begins above the log start (its file was lost, or
