@@ -23,7 +23,7 @@ import (
 // returned range; read_uncommitted lists none.
 //
 // The answer waits up to max.wait.ms for min.bytes. It goes out earlier when a partition fails or diverges, or when one
-// has filled its own maximum or comes to a segment's end: more would never fit.
+// has filled its own maximum, comes to a segment's end, or has a batch for which no room is left: more would never fit.
 //
 // Left out: fetches of other brokers, which read above the high watermark: NOT_LEADER_OR_FOLLOWER, as for any broker that is
 // no replica of the partition; preferred read replicas (there is one replica), the replica directory id (only KRaft's own quorum has one), throttling.
@@ -211,9 +211,8 @@ func (s *session) readAll(f *fetchState) {
 			minOne = false
 			budget = max(budget-n, 0)
 			f.bytes += n
-			f.ready = f.ready || f.found.Full
 		}
-		f.ready = f.ready || it.answer.errorCode != 0 || it.answer.diverging
+		f.ready = f.ready || f.found.Full || it.answer.errorCode != 0 || it.answer.diverging
 	}
 }
 

@@ -223,6 +223,17 @@ func TestLongPoll(t *testing.T) {
 		a := call[*kmsg.FetchResponse](s, q, 18)
 		require.Len(t, only(t, a).RecordBatches, len(batch(strings.Repeat("x", 40_000))), "one batch and nothing of the next")
 	})
+	t.Run("a batch that does not fit beside another", func(t *testing.T) {
+		q := fetchRequest("left", s.create("left", 1), 0)
+		q.Topics = append(q.Topics, fetchRequest("right", s.create("right", 1), 0).Topics...)
+		s.produce("left", strings.Repeat("x", 40_000))
+		s.produce("right", strings.Repeat("x", 40_000))
+		q.MaxWaitMillis, q.MinBytes, q.MaxBytes = 30_000, 60_000, 60_000
+		a := call[*kmsg.FetchResponse](s, q, 18)
+		require.Len(t, a.Topics, 2)
+		require.NotEmpty(t, a.Topics[0].Partitions[0].RecordBatches)
+		require.Empty(t, a.Topics[1].Partitions[0].RecordBatches, "it comes first in the next answer")
+	})
 	t.Run("a segment's end", func(t *testing.T) {
 		small := s.create("small", 1, "internal.segment.bytes", "100")
 		for _, v := range []string{"a", "b", "c"} { // a batch a segment

@@ -25,7 +25,7 @@ type ReadRequest struct {
 // ReadResult is filled by Read. It is reused: Aborted keeps its memory.
 type ReadResult struct {
 	Region        vfs.Region // the caller releases it
-	Full          bool       // Region took all of MaxBytes, or ends with its segment: waiting will not make it longer
+	Full          bool       // Region took all of MaxBytes, ends with its segment, or has no room for one batch: waiting will not make it longer
 	HighWatermark model.Offset
 	LastStable    model.Offset
 	LogStart      model.Offset
@@ -100,6 +100,7 @@ func (p *Partition) region(log *commitlog.Partition, q *ReadRequest, limit model
 	// More than was asked for: a first batch that is larger.
 	if !q.MinOne && region.Len > int64(q.MaxBytes) {
 		region.Release()
+		res.Full = true
 		return nil
 	}
 	cut := region.Len >= int64(q.MaxBytes)
