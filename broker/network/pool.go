@@ -29,6 +29,7 @@ type bufferPool struct {
 	free     [classes][][]byte
 	retained int
 	inUse    int
+	refused  int // bytes of buffers that were not kept since the last one that was given up for them
 }
 
 // classFor returns the smallest class that holds n bytes. n is at most maxPooled.
@@ -91,12 +92,36 @@ func (p *bufferPool) put(buf []byte) {
 // keep stores buf unless that would be more than the pool may retain.
 func (p *bufferPool) keep(buf []byte) {
 	size := cap(buf)
-	if size > maxPooled || p.retained+size > maxRetained {
+	if size > maxPooled {
 		return
 	}
 	class := classFor(size)
+	if p.retained+size > maxRetained {
+		p.makeRoom(class, size)
+	}
+	if p.retained+size > maxRetained {
+		return
+	}
 	p.free[class] = append(p.free[class], buf[:0])
 	p.retained += size
+}
+
+// makeRoom gives up the largest buffer when as many bytes of other classes were refused: what a burst of large frames left does not keep the
+// traffic after it out of the pool for ever.
+func (p *bufferPool) makeRoom(class, size int) {
+	largest := classes - 1
+	for len(p.free[largest]) == 0 {
+		largest--
+	}
+	p.refused += size
+	if largest == class || p.refused < classSize(largest) {
+		return
+	}
+	last := len(p.free[largest]) - 1
+	p.free[largest][last] = nil
+	p.free[largest] = p.free[largest][:last]
+	p.retained -= classSize(largest)
+	p.refused = 0
 }
 
 // usage returns the bytes that requests and responses hold now and those that wait in the pool.
