@@ -144,6 +144,9 @@ func (b *Broker) listen(h wire.Handler, components Components) error {
 
 func (b *Broker) openQuorum(parts commitlog.Components, registration metadata.BrokerRecord) (err error) {
 	c := &b.config
+	if err := b.logs.RequireMetadata(); err != nil {
+		return err
+	}
 	random := rand.New(rand.NewPCG(c.Seed, 3))
 	b.quorum, err = quorumdrv.Open(quorumdrv.Options{FS: c.FS, Dir: b.logs.MetadataDir(), Config: &c.Server, Components: parts, Clock: c.Clock, Logger: c.Logger,
 		Machine: func() *controller.Machine { return controller.New(controller.Options{Config: &c.Server, Rand: random}) },

@@ -271,3 +271,19 @@ func TestDescribeTopicAfterRestart(t *testing.T) {
 		require.Equal(t, int32(1), p.LeaderEpoch, "a restart begins a new leader epoch")
 	}
 }
+
+// A key that is gone from the properties would begin a new metadata log, for which every partition is a stray.
+func TestMetadataFolderForgotten(t *testing.T) {
+	fs := vfs.NewMem()
+	n := newNode(t, fs, "data", map[string]string{"metadata.log.dir": "meta"})
+	n.produce("hello", 0, 3)
+	n.stop()
+	for _, properties := range []map[string]string{{}, {"metadata.log.dir": "mata"}} {
+		_, err := open(t, fs, "data", properties)
+		require.ErrorContains(t, err, "no log dir has the metadata log __cluster_metadata-0")
+		_, err = fs.Stat("data/hello-0")
+		require.NoError(t, err, "it was not set aside")
+	}
+	n.start()
+	n.expect("hello", 3)
+}

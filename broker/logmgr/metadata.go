@@ -47,6 +47,27 @@ func (m *Manager) findMetadata() error {
 	return nil
 }
 
+// RequireMetadata refuses to go on where there are partitions and no metadata log, since a new one would make every partition a stray. Call
+// it before the metadata log is opened, which makes it.
+func (m *Manager) RequireMetadata() error {
+	if m.hasMetadata(m.metadata) {
+		return nil
+	}
+	for _, d := range m.dirs {
+		names, err := m.o.FS.List(d.path)
+		if err != nil {
+			return fmt.Errorf("logmgr: list log dir %s: %w", d.path, err)
+		}
+		for _, name := range names {
+			if _, ok := parseFolder(name); ok {
+				return fmt.Errorf("logmgr: there are partitions, %s for one, and no log dir has the metadata log %s that describes them: "+
+					"set metadata.log.dir to the folder it is in, or move the partitions away to start afresh", path.Join(d.path, name), metadataLog)
+			}
+		}
+	}
+	return nil
+}
+
 func (m *Manager) hasMetadata(d *LogDir) bool {
 	info, err := m.o.FS.Stat(path.Join(d.path, metadataLog))
 	return err == nil && info.Dir
