@@ -163,12 +163,15 @@ func fetchMinBytes(t *lab.T, impl Impl) {
 	batch := batchOf(2, 100)
 	size := int32(len(batch))
 	// Nothing is there: one produce is enough, or only two are. A round shows nothing when the fetch arrives after the last of them,
-	// which a busy machine makes happen; so there are many.
+	// which a busy machine makes happen; so there are many, and the producer asks a few questions first.
 	const rounds = 20
 	for round := range rounds {
 		from, enough := int64(2*round), []int32{1, 2 * size}[round%2]
 		q := fetchRequest(11, enough, forEver, wanted{topic: one, from: from}, wanted{topic: two, from: from})
 		id := consumer.send(q)
+		for range 5 {
+			producer.metadata(8, false, one)
+		}
 		producer.produce(one, batchOf(2, 100))
 		if enough == 1 {
 			parts := consumer.fetched(q, consumer.receive(q, id))

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ var (
 	wire21 = lab.Invariant{ID: "WIRE-21", Sentence: "no wake-up is lost: records that come between a fetch's look and its wait are answered"}
 	wire22 = lab.Invariant{ID: "WIRE-22", Sentence: "a broker that stops does not wait for long polls"}
 	wire23 = lab.Invariant{ID: "WIRE-23", Sentence: "every region that a log hands out is released once, also when it is not sent"}
+	wire33 = lab.Invariant{ID: "WIRE-33", Sentence: "a fetch that was answered leaves nothing behind: no watch, no timer, no request"}
 )
 
 // fetchInside are the tests of exercise 2.4 that look at a broker's logs or stop it.
@@ -24,6 +26,7 @@ var fetchInside = []lab.Test[Impl]{
 	{Exercise: "2.4", Name: "fetch-no-lost-wake-up", Kind: lab.Fault, Invariant: wire21, Run: fetchNoLostWakeUp},
 	{Exercise: "2.4", Name: "fetch-ends-with-the-broker", Kind: lab.Fault, Invariant: wire22, Run: fetchEndsWithTheBroker},
 	{Exercise: "2.4", Name: "fetch-releases", Kind: lab.Fault, Invariant: wire23, Run: fetchReleases},
+	{Exercise: "2.4", Name: "fetch-leaves-nothing", Kind: lab.Fault, Invariant: wire33, Run: fetchLeavesNothing},
 }
 
 // spy opens logs that tell who looks into them and count the regions they hand out.
@@ -168,5 +171,47 @@ func fetchReleases(t *lab.T, impl Impl) {
 	}
 	if out, back := s.handedOut.Load(), s.released.Load(); out != back {
 		r.Fatalf("the logs handed out %d regions, %d came back: each one that is missing keeps a deleted segment's file open", out, back)
+	}
+}
+
+// live is how many bytes of memory are in use.
+func live() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what the first one put into sync.Pool's victim caches
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func fetchLeavesNothing(t *lab.T, impl Impl) {
+	r := newRig(t, impl, nil)
+	consumer, producer := r.dial(), r.dial()
+	quiet, busy := producer.newTopic(), producer.newTopic()
+	const rounds, rack = 200, 30_000
+	ask := func(topic string, from int64, maxWaitMs int32) *kmsg.FetchRequest {
+		q := fetchRequest(11, 1, maxWaitMs, wanted{topic: topic, from: from})
+		q.Rack = string(make([]byte, rack)) // makes a request that is kept show
+		return q
+	}
+	timeIsUp := func(int64) { consumer.fetch(ask(quiet, 0, 1)) }
+	wokenUp := func(round int64) {
+		q := ask(busy, round, forEver)
+		id := consumer.send(q)
+		producer.produce(busy, batchOf(1, 1))
+		consumer.fetched(q, consumer.receive(q, id))
+	}
+	timeIsUp(0) // buffers that stay with the connection
+	wokenUp(0)
+	for _, way := range []struct {
+		name  string
+		fetch func(round int64)
+	}{{"waited in vain", timeIsUp}, {"were woken by a Produce", wokenUp}} {
+		before := live()
+		for round := range int64(rounds) {
+			way.fetch(round + 1)
+		}
+		if grown := live() - before; grown > rounds*rack/4 {
+			r.Fatalf("%d fetches of %d bytes each %s and were answered: the broker holds %d bytes more than before", rounds, rack, way.name, grown)
+		}
 	}
 }

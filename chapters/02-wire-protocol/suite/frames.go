@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"testing/iotest"
 
 	"pgregory.net/rapid"
 
@@ -63,6 +64,17 @@ func framesInARow(t *lab.T, impl Impl) {
 		stream = append(stream, frameOf(b)...)
 	}
 	expectFrames(t, impl.NewFrames(bytes.NewReader(stream), 100_000), bodies...)
+	// Two connections: what one of them says stays what it is while the other reads.
+	ones, twos := bytes.Repeat([]byte{1}, 3000), bytes.Repeat([]byte{2}, 3000)
+	one, two := impl.NewFrames(bytes.NewReader(frameOf(ones)), 100_000), impl.NewFrames(bytes.NewReader(frameOf(twos)), 100_000)
+	got, err := one.Next()
+	if err != nil {
+		t.Fatalf("a frame of %d bytes: %v", len(ones), err)
+	}
+	expectFrames(t, two, twos)
+	if !bytes.Equal(got, ones) {
+		t.Fatalf("the frame of one connection changed when another connection read its own: expected % x ..., got % x ...", ones[:8], got[:8])
+	}
 }
 
 // chopped gives a stream in pieces of at most some bytes.
@@ -124,6 +136,9 @@ func lengthLimits(t *lab.T, impl Impl) {
 	}
 }
 
+// errReset is how a connection ends that does not end well.
+var errReset = errors.New("connection reset by peer")
+
 func streamEnds(t *lab.T, impl Impl) {
 	rng := rand.New(rand.NewPCG(t.Seed(), 0))
 	first := frameOf([]byte("first"))
@@ -143,6 +158,10 @@ func streamEnds(t *lab.T, impl Impl) {
 			}
 			if _, err := f.Next(); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Fatalf("a stream that ends %d bytes into a frame of %d and its length: expected io.ErrUnexpectedEOF, got %v", cut, size, err)
+			}
+			broken := io.MultiReader(bytes.NewReader(whole[:cut]), iotest.ErrReader(errReset))
+			if _, err := impl.NewFrames(broken, 1<<20).Next(); !errors.Is(err, errReset) {
+				t.Fatalf("a connection that breaks %d bytes into a frame of %d and its length: expected what broke it, %q, got %v", cut, size, errReset, err)
 			}
 		}
 	}

@@ -56,7 +56,7 @@ func header(key, version int16, correlation int32, clientID *string, tags []byte
 
 func expectHeader(t TB, impl Impl, frame []byte, want wire.Header, nullID bool, body []byte) {
 	t.Helper()
-	var got wire.Header
+	got := wire.Header{ClientID: []byte("of the request before")} // a header is used again and again
 	rest, err := impl.ParseHeader(frame, &got)
 	if err != nil {
 		t.Fatalf("API %d, version %d: %v\n%s", want.Key, want.Version, err, lab.Picture(frame, headerFields, -1))
@@ -130,6 +130,12 @@ func brokenHeaders(t *lab.T, impl Impl) {
 		refuse("a tagged field that is larger than any frame", append(header(wire.Metadata, 9, 1, &name, huge), 1, 2, 3))
 		many := binary.AppendUvarint(nil, 1<<62|rng.Uint64())
 		refuse("more tagged fields than any frame has", append(header(wire.Metadata, 9, 1, &name, many), 1, 2, 3))
+	}
+	for _, wraps := range []uint64{1 << 32, 1<<32 | 1, 1<<63 | 1} { // in 32 bits, or in 63, they are as small as 0 or 1
+		size := binary.AppendUvarint([]byte{1, 0}, wraps)
+		refuse("a tagged field that is larger than any frame", append(header(wire.Metadata, 9, 1, &name, size), 1, 2, 3))
+		count := binary.AppendUvarint(nil, wraps)
+		refuse("more tagged fields than any frame has", append(header(wire.Metadata, 9, 1, &name, count), 0, 1, 2, 3))
 	}
 	refuse("a varint that never ends", append(header(wire.Metadata, 9, 1, &name, nil), bytes.Repeat([]byte{0xff}, 30)...))
 }

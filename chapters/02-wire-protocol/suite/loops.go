@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"highwater.dev/broker/wire"
 	"highwater.dev/workbook/lab"
 )
@@ -20,12 +22,12 @@ var (
 	wire25 = lab.Invariant{ID: "WIRE-25", Sentence: "a connection has one request in work, and its responses leave in the order of its requests"}
 	wire26 = lab.Invariant{ID: "WIRE-26", Sentence: "who sends nonsense, half a frame, or nothing, or reads nothing, holds up nobody else"}
 	wire27 = lab.Invariant{ID: "WIRE-27", Sentence: "a long poll keeps no handler from other requests"}
-	wire28 = lab.Invariant{ID: "WIRE-28", Sentence: "each session is closed once, after its last request; a stop leaves none"}
+	wire28 = lab.Invariant{ID: "WIRE-28", Sentence: "each session is closed once, after its last request; a stop leaves no session and no goroutine"}
 )
 
 // Exercise 2.5: request loops.
 var loops = []lab.Test[Impl]{
-	{Exercise: "2.5", Name: "loop-answers", Kind: lab.Public, Invariant: wire24, Run: eachLoop(loopAnswers)},
+	{Exercise: "2.5", Name: "loop-answers", Kind: lab.Public, Invariant: wire24, Run: eachLoopOf(3, loopAnswers)},
 	{Exercise: "2.5", Name: "loop-silence-and-failure", Kind: lab.Public, Invariant: wire24, Run: eachLoop(loopSilence)},
 	{Exercise: "2.5", Name: "loop-order", Kind: lab.Property, Invariant: wire25, Run: eachLoop(loopOrder)},
 	{Exercise: "2.5", Name: "loop-slow-client", Kind: lab.Fault, Invariant: wire26, Run: eachLoop(loopSlowClient)},
@@ -58,17 +60,21 @@ type bench struct {
 	entered        chan byte // what reached the handler; room for all
 	opened, closed atomic.Int64
 	together       atomic.Int64 // requests of a connection that were in work beside another of its own
+	strangers      atomic.Int64 // requests that came with another peer than their connection's
 }
 
 const loopLimit = 1 << 20
 
-// eachLoop runs the test over each loop of the implementation.
-func eachLoop(test func(b *bench)) func(*lab.T, Impl) {
+// eachLoop runs the test over each loop of the implementation, with one processor, so that one which waits holds up everybody.
+func eachLoop(test func(b *bench)) func(*lab.T, Impl) { return eachLoopOf(1, test) }
+
+func eachLoopOf(processors int, test func(b *bench)) func(*lab.T, Impl) {
 	return func(t *lab.T, impl Impl) {
 		for _, loop := range impl.Loops {
 			b := &bench{T: t, name: loop.Name, gate: make(chan struct{}), entered: make(chan byte, 10_000)}
 			b.openGate = sync.OnceFunc(func() { close(b.gate) })
-			addr, stop, err := loop.Start(b, LoopOptions{MaxRequestBytes: loopLimit, Processors: 1, Handlers: 3, QueuedRequests: 2})
+			others := goleak.IgnoreCurrent()
+			addr, stop, err := loop.Start(b, LoopOptions{MaxRequestBytes: loopLimit, Processors: processors, Handlers: 3, QueuedRequests: 2})
 			if err != nil {
 				t.Fatalf("%s: start: %v", loop.Name, err)
 			}
@@ -78,6 +84,9 @@ func eachLoop(test func(b *bench)) func(*lab.T, Impl) {
 				defer b.openGate()
 				test(b)
 			}()
+			if err := goleak.Find(others); err != nil {
+				t.Fatalf("%s: it was stopped, and goroutines are left:\n%v", loop.Name, err)
+			}
 		}
 	}
 }
@@ -98,13 +107,14 @@ func (b *bench) mustStop() {
 }
 
 // Open implements wire.Handler.
-func (b *bench) Open(wire.Peer) wire.Session {
+func (b *bench) Open(peer wire.Peer) wire.Session {
 	b.opened.Add(1)
-	return &benchSession{bench: b, cancelled: make(chan struct{})}
+	return &benchSession{bench: b, peer: peer, cancelled: make(chan struct{})}
 }
 
 type benchSession struct {
 	bench     *bench
+	peer      wire.Peer
 	inWork    atomic.Int64
 	once      sync.Once
 	cancelled chan struct{}
@@ -130,6 +140,9 @@ func (s *benchSession) Serve(req *wire.Request, resp *wire.Response) error {
 func (s *benchSession) ServeAsync(req *wire.Request, resp *wire.Response, done func(error)) {
 	if s.inWork.Add(1) > 1 {
 		s.bench.together.Add(1)
+	}
+	if req.Peer != s.peer {
+		s.bench.strangers.Add(1)
 	}
 	body := bytes.Clone(req.Body)
 	do := body[0]
@@ -251,6 +264,9 @@ func loopAnswers(b *bench) {
 	}
 	three := b.dial()
 	three.roundTrip(1, bytes.Repeat([]byte{7}, loopLimit-100)...)
+	if n := b.strangers.Load(); n > 0 {
+		b.Fatalf("%s: %d requests came with another peer than their connection's", b.name, n)
+	}
 }
 
 func loopSilence(b *bench) {

@@ -2,12 +2,15 @@ package suite
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
 	"net"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"highwater.dev/broker/model"
+	"highwater.dev/broker/record"
 	"highwater.dev/workbook/lab"
 )
 
@@ -18,6 +21,7 @@ const (
 	unknownTopicOrPartition = 3
 	invalidTopic            = 17
 	invalidRequiredAcks     = 21
+	invalidRecord           = 87
 )
 
 var (
@@ -35,6 +39,7 @@ var produce = []lab.Test[Impl]{
 	{Exercise: "2.3", Name: "offsets-in-a-row", Kind: lab.Property, Invariant: wire13, Run: offsetsInARow},
 	{Exercise: "2.3", Name: "each-for-itself", Kind: lab.Public, Invariant: wire14, Run: eachForItself},
 	{Exercise: "2.3", Name: "damaged-batches", Kind: lab.Fault, Invariant: wire15, Run: damagedBatches},
+	{Exercise: "2.3", Name: "invalid-batches", Kind: lab.Fault, Invariant: wire15, Run: invalidBatches},
 }
 
 func metadataLeads(t *lab.T, impl Impl) {
@@ -82,10 +87,10 @@ func topicsOnDemand(t *lab.T, impl Impl) {
 	r := newRig(t, impl, nil)
 	c := r.dial()
 	missing := r.topicName()
-	for range 2 { // the question alone makes nothing
-		got := c.metadata(8, false, missing).Topics
+	for _, version := range []int16{4, 8, 9, 4} { // the question alone makes nothing
+		got := c.metadata(version, false, missing).Topics
 		if len(got) != 1 || got[0].ErrorCode != unknownTopicOrPartition {
-			r.Fatalf("a topic that is not there, creation not allowed: expected error %d, got %+v", unknownTopicOrPartition, got)
+			r.Fatalf("Metadata %d, a topic that is not there, creation not allowed: expected error %d, got %+v", version, unknownTopicOrPartition, got)
 		}
 	}
 	for _, name := range []string{"", ".", "..", "a/b", "no spaces", string(bytes.Repeat([]byte{'x'}, 250))} {
@@ -103,12 +108,22 @@ func offsetsInARow(t *lab.T, impl Impl) {
 	rng := rand.New(rand.NewPCG(t.Seed(), 0))
 	c := r.dial()
 	topic, next := c.newTopic(), int64(0)
+	var want []byte
 	for range 20 {
 		records := 1 + rng.IntN(5)
-		if got := c.produce(topic, batchOf(records, rng.IntN(100))); got != next {
+		batch := batchOf(records, rng.IntN(100))
+		want = append(want, placed(batch, next)...)
+		batch.SetLeaderEpoch(model.NoLeaderEpoch) // as producers do
+		if got := c.produce(topic, batch); got != next {
 			r.Fatalf("expected base offset %d, got %d", next, got)
 		}
 		next += int64(records)
+	}
+	read := c.fetch(fetchRequest(11, int32(len(want)), forEver, wanted{topic: topic}))[0].RecordBatches
+	for at := range want {
+		if at >= len(read) || read[at] != want[at] {
+			r.Fatalf("reading back: expected %d bytes, as they were sent but for base offset and leader epoch 0; got %d that differ from byte %d on", len(want), len(read), at)
+		}
 	}
 	// Now from several connections at once: each sends its batches without waiting.
 	const producers, each = 6, 10
@@ -169,6 +184,10 @@ func eachForItself(t *lab.T, impl Impl) {
 			}
 		}
 	}
+	answer := c.ask(produceRequest(8, 1, part{one, batchOf(1, 1)})).(*kmsg.ProduceResponse)
+	if got := answer.Topics[0].Partitions[0]; got.ErrorCode != 0 || got.LogStartOffset != 0 {
+		r.Fatalf("Produce 8, to a log that begins at 0: expected that log start offset, got %+v", got)
+	}
 	next := c.produce(one, batchOf(1, 1))
 	for _, acks := range []int16{2, -2, 100} {
 		answer := c.ask(produceRequest(8, acks, part{one, batchOf(1, 1)})).(*kmsg.ProduceResponse)
@@ -191,12 +210,44 @@ func damagedBatches(t *lab.T, impl Impl) {
 		at := 21 + rng.IntN(len(damaged)-21) // what the CRC covers
 		damaged[at] ^= 1 << rng.IntN(8)
 		answer := c.ask(produceRequest(8, 1, part{topic, damaged})).(*kmsg.ProduceResponse)
-		if code := answer.Topics[0].Partitions[0].ErrorCode; code != corruptMessage {
-			r.Fatalf("a bit of byte %d of a batch flipped on its way: expected error %d, got %d, base offset %d\n%s", at, corruptMessage, code,
-				answer.Topics[0].Partitions[0].BaseOffset, lab.Picture(damaged[:61], nil, at))
+		if got := answer.Topics[0].Partitions[0]; got.ErrorCode != corruptMessage || got.BaseOffset != -1 {
+			r.Fatalf("a bit of byte %d of a batch flipped on its way: expected error %d and no base offset (-1), got %d, base offset %d\n%s", at, corruptMessage,
+				got.ErrorCode, got.BaseOffset, lab.Picture(damaged[:61], nil, at))
 		}
 		if got := c.produce(topic, batchOf(1, 1)); got != i {
 			r.Fatalf("after a damaged batch: expected base offset %d, got %d", i, got)
+		}
+	}
+}
+
+// invalidBatches: the CRC is right, and what it covers, or the base offset outside of it, is not a client's to say.
+func invalidBatches(t *lab.T, impl Impl) {
+	r := newRig(t, impl, nil)
+	c := r.dial()
+	topic := c.newTopic()
+	elsewhere := batchOf(2, 10)
+	elsewhere.SetBaseOffset(5)
+	marker := record.Builder{Control: true}
+	marker.Add(1_700_000_000_000, record.AppendControlKey(nil, record.ControlCommit), make([]byte, 6))
+	counted := batchOf(2, 10)
+	counted[60]++ // the number of records, of which the last offset says otherwise
+	binary.BigEndian.PutUint32(counted[17:], counted.CRC())
+	for i, bad := range []struct {
+		why   string
+		batch record.Batch
+	}{
+		{"a batch that says base offset 5", elsewhere},
+		{"a control batch", marker.Batch()},
+		{"a batch of 2 records that says 3", counted},
+		{"two batches at once", append(batchOf(1, 10), batchOf(1, 10)...)},
+		{"no batch", record.Batch{}},
+	} {
+		answer := c.ask(produceRequest(8, 1, part{topic, bad.batch})).(*kmsg.ProduceResponse)
+		if got := answer.Topics[0].Partitions[0]; got.ErrorCode != invalidRecord || got.BaseOffset != -1 {
+			r.Fatalf("%s, its CRC right: expected error %d and base offset -1, got %d and %d", bad.why, invalidRecord, got.ErrorCode, got.BaseOffset)
+		}
+		if got := c.produce(topic, batchOf(1, 1)); got != int64(i) {
+			r.Fatalf("after %s: expected base offset %d, got %d", bad.why, i, got)
 		}
 	}
 }
