@@ -28,7 +28,8 @@ type options struct{ impl, listen, loop, transfer, log, dir string }
 
 func main() {
 	var o options
-	flag.StringVar(&o.impl, "impl", "solution", "whose code: solution, mine (your exercises; needs -tags mine) or broker (the real one)")
+	flag.CommandLine = flag.NewFlagSet("chapter 2", flag.ExitOnError) // without the flags of what the exercises' stubs import
+	flag.StringVar(&o.impl, "impl", "solution", "whose code: solution, mine (your exercises) or broker (the real one)")
 	flag.StringVar(&o.listen, "listen", "127.0.0.1:9092", "HOST:PORT to listen on, and to tell clients; port 0 is any free one")
 	flag.StringVar(&o.loop, "loop", "goroutines", "the way of requests: reactor or goroutines")
 	flag.StringVar(&o.transfer, "transfer", "sendfile", "the way of fetched bytes: copy or sendfile")

@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/02-wire-protocol/fetch.go by: go run . generate
-// made: f6e367d73294acbbe230eaf6b820af411dccd7f2bd2903dcdb5e5c0fb7ff59bd
+// made: 238142873522f3d0a89fbfce3b47cdc31ff1f2f6f21ed126092fe10fa6c99575
 
 package wireprotocol
 
@@ -50,7 +50,7 @@ func (b *Broker) read(q *kmsg.FetchRequest) (f fetched) {
 // read returns the batches from offset on, maxBytes at most, and the log's bounds. But with atLeastOne the first batch is whole,
 // however large: a consumer would be stuck before it for ever (KIP-74). Log.Read returns one batch at least each time, so without
 // atLeastOne a region that is too large is to be released and left out. An offset outside of the log is
-// OFFSET_OUT_OF_RANGE, a partition that is not there (p is nil) UNKNOWN_TOPIC_OR_PARTITION.
+// OFFSET_OUT_OF_RANGE, a partition that is not there (p is nil) UNKNOWN_TOPIC_OR_PARTITION, both with bounds of -1; codeOf knows other errors.
 func (p *partition) read(offset model.Offset, maxBytes int64, atLeastOne bool) fetchedPartition {
 	// TODO 2.4: read from the log and mind its errors and atLeastOne
 	// Text: chapters/02-wire-protocol/README.md#exercise-2-4
@@ -70,7 +70,8 @@ type delayed struct {
 }
 
 // try looks, and answers when there is enough, or something to say that is worth more than waiting (an error), or when forced. It
-// answers once; who comes later finds it finished. Regions that are not part of an answer are released.
+// answers once; who comes later finds it finished. Regions that are not part of an answer are released, and with the answer its
+// watches and its timer end. done may be called with mu held.
 func (d *delayed) try(force bool) {
 	// TODO 2.4: look, decide, and finish at most once
 	// Text: chapters/02-wire-protocol/README.md#exercise-2-4

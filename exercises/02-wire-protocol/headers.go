@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/02-wire-protocol/headers.go by: go run . generate
-// made: 67f3504d25bbae3d005503faa5c824b9993a4117410957b986406534c58e0958
+// made: 83082c2b5d6e1088cfa47ab23076ec59776523728f0e6d491aef51ce458c3e7b
 
 package wireprotocol
 
@@ -49,8 +49,9 @@ func (a *api) serves(version int16) bool { return version >= a.min && version <=
 // Tagged fields are: an unsigned varint with their number; for each a varint tag, a varint size, and that many bytes. A
 // request has header v2 from its API's first flexible version on, v1 before.
 //
-// A frame that ends before its header does, or a field that contradicts it, is wire.ErrMalformed; a key that is not served
-// is wire.ErrUnknownKey, a version wire.ErrUnsupportedVersion; h has key, version and correlation id then. ApiVersions of a
+// A frame that ends before its header does, or a field that contradicts it, is wire.ErrMalformed, and so are fewer than ten
+// bytes, whatever their key; a key that is not served is wire.ErrUnknownKey, a version wire.ErrUnsupportedVersion; h has key,
+// version and correlation id then. What h held before is gone: it may be an earlier request's. ApiVersions of a
 // version that is not served is no error and has no body (nil): nobody here knows its layout (KIP-511).
 func ParseHeader(frame []byte, h *wire.Header) (body []byte, err error) {
 	// TODO 2.2: decode key, version, correlation id and client id, and skip the tagged fields of header v2

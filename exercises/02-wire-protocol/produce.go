@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/02-wire-protocol/produce.go by: go run . generate
-// made: f2fba94a3ff093cb9a9836f3d09e2be3b8c07a0fd277f8a40c4c5a835ce6f4d9
+// made: e4103332cc5ed3fd8b17a72b3464be832b32271768ae68f6233ce79b01574221
 
 package wireprotocol
 
@@ -18,7 +18,8 @@ import (
 //
 // A null list of topics (nil) asks for all of them, an empty one for none. A topic that is named and does not exist is made when
 // the request allows it, which versions below 4 always do. A name that is not legal (validName) is INVALID_TOPIC_EXCEPTION,
-// a topic that is not there and not to be made UNKNOWN_TOPIC_OR_PARTITION. Topics come in the order of the request.
+// a topic that is not there and not to be made UNKNOWN_TOPIC_OR_PARTITION. Topics come in the order of the request, whose
+// names are never nil before version 10.
 func (b *Broker) metadata(q *kmsg.MetadataRequest) *kmsg.MetadataResponse {
 	answer := kmsg.NewPtrMetadataResponse()
 	answer.ControllerID, answer.ClusterID = nodeID, kmsg.StringPtr(clusterID)
@@ -98,7 +99,7 @@ func (b *Broker) produceOne(acks int16, topic string, p kmsg.ProduceRequestTopic
 
 // write gives a client's batch its place in the log and returns its first offset. It is called with the lock held, as nobody else
 // may take the same offsets. The client's batch says base offset 0; nothing of it is believed before record.Validate has seen
-// it. The CRC does not cover base offset and leader epoch: they are written into the batch as it came.
+// it (the zero record.Rules ask for what every topic asks for). The CRC does not cover base offset and leader epoch: they are written into the batch as it came.
 func (p *partition) write(batch record.Batch) (base model.Offset, err error) {
 	// TODO 2.3: validate the batch, set its base offset and leader epoch 0, and append it
 	// Text: chapters/02-wire-protocol/README.md#exercise-2-3

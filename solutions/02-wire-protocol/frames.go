@@ -31,9 +31,9 @@ func NewFrames(src io.Reader, limit int) *Frames {
 // Next returns the next frame without its length field, in memory of its own.
 //
 // The length is what a stranger claims. Below 0 it is network.ErrNegativeLength, above the limit
-// network.ErrFrameTooLarge (wrap them with the number); in between, it gets memory as its bytes arrive: never more than
-// firstBytes, or twice what has come. A stream that ends between two frames is io.EOF, one that ends within a frame or
-// its length io.ErrUnexpectedEOF.
+// network.ErrFrameTooLarge (wrap them with the number); in between, it gets memory as its bytes arrive: no slice is larger than
+// firstBytes or twice what has come. A stream that ends between two frames is io.EOF, one that ends within a frame or
+// its length io.ErrUnexpectedEOF; another error of src is returned as it is.
 func (f *Frames) Next() ([]byte, error) {
 	// BEGIN SOLUTION 2.1 read the length, check it, and read the frame into memory that grows with it
 	var head [4]byte

@@ -138,14 +138,14 @@ func fetchErrors(t *lab.T, impl Impl) {
 	c.produce(topic, batchOf(2, 10))
 	for _, from := range []int64{3, 1000, -5} {
 		parts := c.fetch(fetchRequest(11, 1<<20, forEver, wanted{topic: other}, wanted{topic: topic, from: from}))
-		if parts[1].ErrorCode != offsetOutOfRange || parts[0].ErrorCode != 0 {
-			r.Fatalf("a fetch from %d of a log that ends at 2, beside another: expected error %d there, got %d and %d", from, offsetOutOfRange, parts[1].ErrorCode, parts[0].ErrorCode)
+		if parts[1].ErrorCode != offsetOutOfRange || parts[1].HighWatermark != -1 || parts[0].ErrorCode != 0 {
+			r.Fatalf("a fetch from %d of a log that ends at 2, beside another: expected error %d and high watermark -1 there, got %+v", from, offsetOutOfRange, parts)
 		}
 	}
 	// Apache Kafka waits when a partition is unknown and others are there; alone, or with enough beside it, it is answered.
 	parts := c.fetch(fetchRequest(11, 1<<20, forEver, wanted{topic: r.topicName()}))
-	if parts[0].ErrorCode != unknownTopicOrPartition {
-		r.Fatalf("a topic that is not there: expected error %d, got %+v", unknownTopicOrPartition, parts)
+	if parts[0].ErrorCode != unknownTopicOrPartition || parts[0].HighWatermark != -1 {
+		r.Fatalf("a topic that is not there: expected error %d and high watermark -1, got %+v", unknownTopicOrPartition, parts)
 	}
 	parts = c.fetch(fetchRequest(11, 1, forEver, wanted{topic: topic}, wanted{topic: r.topicName()}))
 	if parts[1].ErrorCode != unknownTopicOrPartition || parts[0].ErrorCode != 0 || wholeBatches(parts[0].RecordBatches) != 1 {
