@@ -166,6 +166,15 @@ func (c *client) newTopic() string {
 	return c.created(8, c.rig.topicName())
 }
 
+// chat asks a few questions, so that the broker has had time to read what another connection sent before.
+func (c *client) chat() {
+	c.rig.Helper()
+	q := kmsg.NewPtrApiVersionsRequest()
+	for range 5 {
+		c.ask(q)
+	}
+}
+
 // batchOf makes a batch of records with values of size bytes.
 func batchOf(records, size int) record.Batch {
 	var b record.Builder

@@ -169,9 +169,7 @@ func fetchMinBytes(t *lab.T, impl Impl) {
 		from, enough := int64(2*round), []int32{1, 2 * size}[round%2]
 		q := fetchRequest(11, enough, forEver, wanted{topic: one, from: from}, wanted{topic: two, from: from})
 		id := consumer.send(q)
-		for range 5 {
-			producer.metadata(8, false, one)
-		}
+		producer.chat()
 		producer.produce(one, batchOf(2, 100))
 		if enough == 1 {
 			parts := consumer.fetched(q, consumer.receive(q, id))

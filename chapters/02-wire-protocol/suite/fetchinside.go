@@ -197,6 +197,7 @@ func fetchLeavesNothing(t *lab.T, impl Impl) {
 	wokenUp := func(round int64) {
 		q := ask(busy, round, forEver)
 		id := consumer.send(q)
+		producer.chat()
 		producer.produce(busy, batchOf(1, 1))
 		consumer.fetched(q, consumer.receive(q, id))
 	}

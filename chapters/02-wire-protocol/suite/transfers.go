@@ -29,6 +29,7 @@ var transfers = []lab.Test[Impl]{
 	{Exercise: "2.6", Name: "transfer-regions", Kind: lab.Property, Invariant: wire29, Run: eachTransfer(transferRegions)},
 	{Exercise: "2.6", Name: "transfer-any-file-any-connection", Kind: lab.Public, Invariant: wire29, Run: eachTransfer(transferAny)},
 	{Exercise: "2.6", Name: "transfer-slow-reader", Kind: lab.Fault, Invariant: wire29, Run: eachTransfer(transferSlowReader)},
+	{Exercise: "2.6", Name: "transfer-ends-with-its-connection", Kind: lab.Fault, Invariant: wire29, Run: eachTransfer(transferEnds)},
 	{Exercise: "2.6", Name: "transfer-shared-file", Kind: lab.Property, Invariant: wire30, Run: eachTransfer(transferShared)},
 	{Exercise: "2.6", Name: "transfer-short-file", Kind: lab.Fault, Invariant: wire31, Run: eachTransfer(transferShort)},
 	{Exercise: "2.6", Name: "transfer-memory", Kind: lab.Public, Invariant: wire32, Run: eachTransfer(transferMemory)},
@@ -78,6 +79,12 @@ func socketPair(t *lab.T) (ours, theirs *net.TCPConn) {
 		_ = theirs.Close()
 	})
 	return ours, theirs
+}
+
+// smallBuffers make a socket full soon. They are a wish.
+func smallBuffers(ours, theirs *net.TCPConn) {
+	_ = ours.SetWriteBuffer(16 << 10)
+	_ = theirs.SetReadBuffer(16 << 10)
 }
 
 // sendAll sends the region on a goroutine of its own.
@@ -159,8 +166,7 @@ func transferAny(t *lab.T, transfer Transfer) {
 func transferSlowReader(t *lab.T, transfer Transfer) {
 	f, data := randomFile(t, vfs.OS(), t.TempDir(), 3<<20)
 	ours, theirs := socketPair(t)
-	_ = ours.SetWriteBuffer(16 << 10)  // a wish
-	_ = theirs.SetReadBuffer(16 << 10) // a wish
+	smallBuffers(ours, theirs)
 	done := sendAll(t, transfer.New(), ours, vfs.Region{File: f, Pos: 5, Len: int64(len(data) - 10)})
 	var got []byte
 	for step := 1; len(got) < len(data)-10; step = step*3/2 + 1 {
@@ -172,6 +178,21 @@ func transferSlowReader(t *lab.T, transfer Transfer) {
 	}
 	if err := done(); err != nil || !bytes.Equal(got, data[5:len(data)-5]) {
 		t.Fatalf("%s: a slow reader: the bytes differ, or Send failed: %v", transfer.Name, err)
+	}
+}
+
+// transferEnds: a peer reads nothing, and the broker closes the connection under a Send that waits for room.
+func transferEnds(t *lab.T, transfer Transfer) {
+	f, data := randomFile(t, vfs.OS(), t.TempDir(), 8<<20)
+	ours, theirs := socketPair(t)
+	smallBuffers(ours, theirs)
+	done := sendAll(t, transfer.New(), ours, vfs.Region{File: f, Len: int64(len(data))})
+	if _, err := io.ReadFull(theirs, make([]byte, 1)); err != nil { // it has begun, and more does not fit
+		t.Fatalf("%s: the first byte: %v", transfer.Name, err)
+	}
+	_ = ours.Close()
+	if err := done(); err == nil {
+		t.Fatalf("%s: the connection was closed with most of %d bytes not sent: expected an error, got none", transfer.Name, len(data))
 	}
 }
 
@@ -190,6 +211,7 @@ func transferShared(t *lab.T, transfer Transfer) {
 	var streams []*stream
 	for range 8 {
 		ours, theirs := socketPair(t)
+		smallBuffers(ours, theirs) // so that a send stands still in the middle of a buffer
 		s := &stream{n: 100_000 + rng.IntN(300_000)}
 		s.pos = rng.IntN(len(data) - s.n)
 		s.got = make([]byte, s.n)
