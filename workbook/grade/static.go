@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/scanner"
 	"go/token"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -206,7 +207,8 @@ func (r rules) checkImport(file *ast.File, spec *ast.ImportSpec, refuse func(tok
 	}
 	for _, sel := range selections(file, localName(spec, path)) {
 		if !r.names[path][sel.Sel.Name] {
-			refuse(sel.Pos(), "%s.%s is not among what this chapter's exercises may use of %s", localName(spec, path), sel.Sel.Name, path)
+			refuse(sel.Pos(), "%s.%s is not among what this chapter's exercises may use of %s, which is: %s", localName(spec, path), sel.Sel.Name, path,
+				strings.Join(slices.Sorted(maps.Keys(r.names[path])), ", "))
 		}
 	}
 }

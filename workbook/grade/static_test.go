@@ -30,7 +30,7 @@ func TestWhatAFileMayUse(t *testing.T) {
 		"the stub":                         {"import \"highwater.dev/workbook/lab\"\nvar f = lab.NotStarted", ""},
 		"the lab":                          {"import \"highwater.dev/workbook/lab\"\nvar f = lab.ReadVerdicts", "lab.ReadVerdicts is not among"},
 		"what the solution uses":           {"import (\"net\"; \"golang.org/x/sys/unix\")\nvar e = unix.EAGAIN\nvar l net.Listener", ""},
-		"more of it":                       {"import \"golang.org/x/sys/unix\"\nvar e = unix.Write", "unix.Write is not among"},
+		"more of it":                       {"import \"golang.org/x/sys/unix\"\nvar e = unix.Write", "unix.Write is not among what this chapter's exercises may use of golang.org/x/sys/unix, which is: "},
 		"our other packages":               {`import "highwater.dev/broker/segment"`, "not allowed"},
 		"the test framework":               {`import "testing"`, "not allowed"},
 		"below a refused package":          {`import "runtime/debug"`, "not allowed"},
