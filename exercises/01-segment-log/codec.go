@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/codec.go by: go run . generate
-// made: 467bff336ee2589ff2fb3e0d01ad86a0ddc017c51eba96a6631abc8e0c3627ee
+// made: a4e0d9e8c633337cc33e913aa77d52f54e6622d988d34801b6c755c7fd2c0fca
 
 package segmentlog
 
@@ -31,9 +31,10 @@ func (Codec) Encode(h record.Header, records []record.Record) (record.Batch, err
 	panic(lab.NotStarted("1.1"))
 }
 
-// ReadHeader decodes the header at the start of b. b may end anywhere (fewer than record.HeaderSize bytes: record.ErrShort) and
-// may go on behind the batch. A magic other than 2 is record.ErrMagic. What can not be true is record.ErrCorrupt: a length that is
-// less than a header's rest, a negative base offset, last offset delta or count. It can not check the CRC: the records may not be there.
+// ReadHeader decodes the header at the start of b. b may end anywhere and may go on behind the batch. In this order: fewer than
+// record.HeaderSize bytes are record.ErrShort; a magic other than 2 is record.ErrMagic; what can not be true is record.ErrCorrupt: a
+// length that is less than a header's rest (49 bytes), a negative base offset, last offset delta or count. With an error, nobody
+// looks at h. It can not check the CRC: the records may not be there.
 func (Codec) ReadHeader(b []byte, h *record.Header) error {
 	// TODO 1.1: decode the fields, and refuse what can not be a header
 	// Text: chapters/01-segment-log/README.md#exercise-1-1
@@ -41,8 +42,9 @@ func (Codec) ReadHeader(b []byte, h *record.Header) error {
 	panic(lab.NotStarted("1.1"))
 }
 
-// CheckCRC compares the CRC in the header of the whole batch b with the one of its bytes: record.ErrCRC when they differ,
-// record.ErrShort when b is no whole header.
+// CheckCRC compares the CRC in b's header with the one of b's bytes, from the attributes to the end of b: record.ErrCRC when they
+// differ, record.ErrShort when b is no whole header. b is one batch, from its first byte to its last, and nothing else of the header
+// is looked at: magic and length are ReadHeader's, and records that are missing show in the sum.
 func (Codec) CheckCRC(b record.Batch) error {
 	// TODO 1.1: compute the sum that Encode wrote, and compare
 	// Text: chapters/01-segment-log/README.md#exercise-1-1

@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/index.go by: go run . generate
-// made: cfbad88f7b3329b48e2e660e643a3c394d0b1e6987c6bb7ba0661011170e3490
+// made: 0ecde294080c63f04dbdf5a0473a6f1ca556c6e4a0299da2e89802dc74208f6b
 
 package segmentlog
 
@@ -28,7 +28,7 @@ func (x *index) last() (e entry) {
 	return e
 }
 
-// add appends an entry, unless its key is not above the last one's: keys only grow.
+// add appends an entry, unless its key is not above the last one's: keys only grow. An empty index takes any key, 0 as well.
 func (x *index) add(key, value int64) {
 	// TODO 1.3: append, and keep the keys growing
 	// Text: chapters/01-segment-log/README.md#exercise-1-3
@@ -53,8 +53,8 @@ func (x *index) encode() (b []byte) {
 	panic(lab.NotStarted("1.3"))
 }
 
-// decode reads a file. It stops at an entry that is cut short, at one that is all zeros, and where the keys stop growing: Apache
-// Kafka allocates index files ahead, and zeros stand behind the last entry.
+// decode reads a file. It stops at an entry that is cut short, at one whose key and value are 0 (the first one, too), and at one whose
+// key is not above the one before: Apache Kafka allocates index files ahead, and zeros stand behind the last entry.
 func (x *index) decode(b []byte) {
 	// TODO 1.3: read entries as long as there are any
 	// Text: chapters/01-segment-log/README.md#exercise-1-3

@@ -1,4 +1,4 @@
-// This file is yours to edit. It was made from solutions/01-segment-log/layout.go by: go run . generate
+// Given: no exercise is in this file. It was made from solutions/01-segment-log/layout.go by: go run . generate
 // made: ae55febd0e45226480a7ba37b5a2c55595a6434276776676ee21edae7f8a1137
 
 package segmentlog

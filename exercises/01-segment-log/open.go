@@ -1,4 +1,4 @@
-// This file is yours to edit. It was made from solutions/01-segment-log/open.go by: go run . generate
+// Given: no exercise is in this file. It was made from solutions/01-segment-log/open.go by: go run . generate
 // made: 58022067698f658c0e4f7cb15b8cd30d8a8b761f6629b1739ba68790b5a50c79
 
 package segmentlog

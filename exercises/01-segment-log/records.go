@@ -1,4 +1,4 @@
-// This file is yours to edit. It was made from solutions/01-segment-log/records.go by: go run . generate
+// Given: no exercise is in this file. It was made from solutions/01-segment-log/records.go by: go run . generate
 // made: 85a81d351ab4fe7b58d37e819eadca0df25360c78d383dfc40ef2d04a0a575b1
 
 package segmentlog

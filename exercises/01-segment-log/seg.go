@@ -1,4 +1,4 @@
-// This file is yours to edit. It was made from solutions/01-segment-log/seg.go by: go run . generate
+// Given: no exercise is in this file. It was made from solutions/01-segment-log/seg.go by: go run . generate
 // made: f5fee0685d93ee81d6710a4fc53b72db4180b8b71473949b147a24b0608cb909
 
 package segmentlog

@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/timeindex.go by: go run . generate
-// made: b57d49907eb1b54bfe132a4db69b4cd3529115ce7db0f080c5f592eb38fa9085
+// made: 6726c13dca08023e78ba69fb80169232e69b13d21913534c685e7f0c1a2a67e5
 
 package segmentlog
 
@@ -33,9 +33,11 @@ func (s *seg) addTime() {
 
 // OffsetForTime finds the first record, in offset order and at or above the log's start, whose time is ts or later.
 //
-// s.max rules whole segments out. In the first segment that remains, the time index's floor gives an offset up to which everything is
-// earlier than, or just at, ts; the offset index's floor of that a position; from there the headers' MaxTimestamp tells which batch to look into.
-// A batch that has such a time may have it below the log's start: then the search goes on. On a closed log: segment.ErrClosed.
+// s.max rules whole segments out. In a segment that remains, the time index's floor of ts gives an offset up to which no time is above
+// ts. The batch that ends there may be the answer, when its time is ts itself; none before it is. The offset index's floor of that offset is
+// the position to start at: that batch's, or one before it. From there the headers' MaxTimestamp tells which batch to look into.
+// A batch that has such a time may have it below the log's start: then the search goes on, in the next segments too. On a closed log:
+// segment.ErrClosed.
 func (l *Log) OffsetForTime(ts model.TimestampMs) (at segment.TimestampOffset, found bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -48,8 +50,9 @@ func (l *Log) OffsetForTime(ts model.TimestampMs) (at segment.TimestampOffset, f
 	panic(lab.NotStarted("1.5"))
 }
 
-// firstRecord finds the first record of the batch at pos that is at or above offset start and of time ts or later. A record's offset
-// and time are the header's base offset and base timestamp and its own deltas; with LogAppendTime, all have the header's MaxTimestamp.
+// firstRecord finds the first record of the batch at pos that is at or above offset start and of time ts or later: its offset, its
+// time, and the header's leader epoch. A record's offset and time are the header's base offset and base timestamp and its own deltas; with
+// LogAppendTime, all have the header's MaxTimestamp. An error of s.batch or of codec.Each is returned as it is.
 func (s *seg) firstRecord(pos int64, h *record.Header, ts model.TimestampMs, start model.Offset) (at segment.TimestampOffset, found bool, err error) {
 	// TODO 1.5: read the batch (s.batch) and go through its records (codec.Each)
 	// Text: chapters/01-segment-log/README.md#exercise-1-5

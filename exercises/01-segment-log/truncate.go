@@ -1,4 +1,4 @@
-// This file is yours to edit. It was made from solutions/01-segment-log/truncate.go by: go run . generate
+// Given: no exercise is in this file. It was made from solutions/01-segment-log/truncate.go by: go run . generate
 // made: d3f32ae26e8e86454d77c442e231bece2e8fb0ee028822e75a7eaf351ea52ea7
 
 package segmentlog

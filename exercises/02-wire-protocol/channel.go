@@ -1,4 +1,4 @@
-// This file is yours to edit. It was made from solutions/02-wire-protocol/channel.go by: go run . generate
+// Given: no exercise is in this file. It was made from solutions/02-wire-protocol/channel.go by: go run . generate
 // made: 5ab2a4ad375729b2ac999f61a6fa29e65304805ddd62cc1659eb971acb9e4c19
 
 package wireprotocol

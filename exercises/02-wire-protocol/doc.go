@@ -1,4 +1,4 @@
-// This file is yours to edit. It was made from solutions/02-wire-protocol/doc.go by: go run . generate
+// Given: no exercise is in this file. It was made from solutions/02-wire-protocol/doc.go by: go run . generate
 // made: fe0d40c2a9f7224051a98d6aa0e77a663b090247c3312d842ef2b6e665ff3f25
 
 // Package wireprotocol is chapter 02's solution: a broker of five APIs (Produce, Fetch, ListOffsets, Metadata, ApiVersions) from the

@@ -1,4 +1,4 @@
-// This file is yours to edit. It was made from solutions/02-wire-protocol/handler.go by: go run . generate
+// Given: no exercise is in this file. It was made from solutions/02-wire-protocol/handler.go by: go run . generate
 // made: 305649dc71e06e3dbf517f7f29c01163b9c50127294c2aee21877dd77f9b3836
 
 package wireprotocol

@@ -1,4 +1,4 @@
-// This file is yours to edit. It was made from solutions/02-wire-protocol/server.go by: go run . generate
+// Given: no exercise is in this file. It was made from solutions/02-wire-protocol/server.go by: go run . generate
 // made: 208eea334efe9ba1704de72964e3240aa67fd4cba4e981c2bf4edb0e2582c63f
 
 package wireprotocol

@@ -1,4 +1,4 @@
-// This file is yours to edit. It was made from solutions/02-wire-protocol/topics.go by: go run . generate
+// Given: no exercise is in this file. It was made from solutions/02-wire-protocol/topics.go by: go run . generate
 // made: 61a54b68d3ad6a7837cf6f07611073eb891b86234664be5285d6452a98b695de
 
 package wireprotocol

@@ -12,13 +12,14 @@ import (
 
 // Append writes a batch behind the last one, in a new segment when the active one is full.
 //
-// Refused, and without a trace: anything on a log that failed or is closed (l.broken); what begins with no header (ReadHeader's
-// error); fewer or more bytes than the header says (record.ErrCorrupt); a base offset below the log end offset
+// Refused, and without a trace: anything on a log that failed or is closed (l.broken, which is the error); what begins with no
+// header (ReadHeader's error); fewer or more bytes than the header says (record.ErrCorrupt); a base offset below the log end offset
 // (segment.ErrOutOfOrder; above it is fine, a compacted log has gaps); a batch larger than a whole segment may be
 // (segment.ErrBatchTooLarge).
 //
 // A write can fail after a part of the batch: a full disk. Then the file is cut back to where it was, so that no half batch stands
-// before the next one. When that fails as well, nobody knows what the file holds: l.fail remembers it. A batch that is written is
+// before the next one, and the write's error is returned; the new segment that the batch may have begun stays, empty. When the cut
+// fails as well, nobody knows what the file holds: l.fail remembers it, and its error is returned too (errors.Join). A batch that is written is
 // added to its segment (l.add), and the observer, where there is one, hears of it: the header, and the slice that was appended.
 func (l *Log) Append(batch record.Batch) error {
 	l.mu.Lock()

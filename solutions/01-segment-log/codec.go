@@ -59,9 +59,10 @@ func (Codec) Encode(h record.Header, records []record.Record) (record.Batch, err
 	// END SOLUTION
 }
 
-// ReadHeader decodes the header at the start of b. b may end anywhere (fewer than record.HeaderSize bytes: record.ErrShort) and
-// may go on behind the batch. A magic other than 2 is record.ErrMagic. What can not be true is record.ErrCorrupt: a length that is
-// less than a header's rest, a negative base offset, last offset delta or count. It can not check the CRC: the records may not be there.
+// ReadHeader decodes the header at the start of b. b may end anywhere and may go on behind the batch. In this order: fewer than
+// record.HeaderSize bytes are record.ErrShort; a magic other than 2 is record.ErrMagic; what can not be true is record.ErrCorrupt: a
+// length that is less than a header's rest (49 bytes), a negative base offset, last offset delta or count. With an error, nobody
+// looks at h. It can not check the CRC: the records may not be there.
 func (Codec) ReadHeader(b []byte, h *record.Header) error {
 	// BEGIN SOLUTION 1.1 decode the fields, and refuse what can not be a header
 	if len(b) < record.HeaderSize {
@@ -92,8 +93,9 @@ func (Codec) ReadHeader(b []byte, h *record.Header) error {
 	// END SOLUTION
 }
 
-// CheckCRC compares the CRC in the header of the whole batch b with the one of its bytes: record.ErrCRC when they differ,
-// record.ErrShort when b is no whole header.
+// CheckCRC compares the CRC in b's header with the one of b's bytes, from the attributes to the end of b: record.ErrCRC when they
+// differ, record.ErrShort when b is no whole header. b is one batch, from its first byte to its last, and nothing else of the header
+// is looked at: magic and length are ReadHeader's, and records that are missing show in the sum.
 func (Codec) CheckCRC(b record.Batch) error {
 	// BEGIN SOLUTION 1.1 compute the sum that Encode wrote, and compare
 	if len(b) < record.HeaderSize {

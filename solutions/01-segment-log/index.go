@@ -27,7 +27,7 @@ func (x *index) last() (e entry) {
 	return e
 }
 
-// add appends an entry, unless its key is not above the last one's: keys only grow.
+// add appends an entry, unless its key is not above the last one's: keys only grow. An empty index takes any key, 0 as well.
 func (x *index) add(key, value int64) {
 	// BEGIN SOLUTION 1.3 append, and keep the keys growing
 	if len(x.entries) == 0 || key > x.last().key {
@@ -63,8 +63,8 @@ func (x *index) encode() (b []byte) {
 	// END SOLUTION
 }
 
-// decode reads a file. It stops at an entry that is cut short, at one that is all zeros, and where the keys stop growing: Apache
-// Kafka allocates index files ahead, and zeros stand behind the last entry.
+// decode reads a file. It stops at an entry that is cut short, at one whose key and value are 0 (the first one, too), and at one whose
+// key is not above the one before: Apache Kafka allocates index files ahead, and zeros stand behind the last entry.
 func (x *index) decode(b []byte) {
 	// BEGIN SOLUTION 1.3 read entries as long as there are any
 	for width := x.keyBytes + 4; len(b) >= width; b = b[width:] {

@@ -1,4 +1,4 @@
-// Package segmentlog is chapter 01's solution: a partition's log as segment files with sparse indexes.
+// Package segmentlog is chapter 01: a partition's log as segment files with sparse indexes.
 //
 // What keeps it short, and what the broker does instead: one lock over everything; every .log file stays open; index entries are
 // in memory, and a segment's index files are written when it is sealed; roll waits for an fsync, so that only the last segment is

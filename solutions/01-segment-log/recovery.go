@@ -8,10 +8,12 @@ import (
 )
 
 // scanFrom is the number, in l.segments, of the first segment that Open has to scan; those before it are loaded, and those behind it
-// scanned as well. l.segments is not empty. After an unclean end that is the segment that holds the recovery point, for everything
-// below it was flushed; the last segment, at the latest, whatever the recovery point says. An observer that asked for a replay
-// (o.Observer set, o.ReplayFrom 0 or above) has to hear of the batches from the segment that holds ReplayFrom on. len(l.segments):
-// nothing has to be scanned.
+// scanned as well. l.segments is not empty.
+//
+// After a clean end nothing has to be: len(l.segments). After an unclean one (o.Clean is false) it is the segment that holds the recovery
+// point (l.floor: the first one, when the point is below it), for everything below the point was flushed; the last segment at the
+// latest, whatever the recovery point says. And in either case an observer that asked for a replay (o.Observer set, o.ReplayFrom 0 or
+// above) has to hear of the batches from the segment that holds ReplayFrom on, so it is that one when it comes earlier.
 func (l *Log) scanFrom(o *segment.Options) int {
 	// BEGIN SOLUTION 1.6 decide by Clean, RecoveryPoint and ReplayFrom
 	from := len(l.segments)
@@ -32,8 +34,9 @@ func (l *Log) scanFrom(o *segment.Options) int {
 // A disk that fails to read is no bad batch (damaged tells them apart): that error is returned, and nothing is removed or cut. Who
 // opens the log again finds all of it.
 //
-// The observer hears of each good batch that ends above o.ReplayFrom. It gets the header, and for whole nil: of a control batch only
-// (h.Attributes.Control) the bytes, because what a control batch says is in its record.
+// The observer, where there is one, hears of each good batch whose last offset is o.ReplayFrom or above; when it asked for no replay,
+// that is -1, and it hears of all that are scanned. It gets (as whole) the bytes of a control batch (h.Attributes.Control), because what a
+// control batch says is in its record, and nil with every other one.
 func (l *Log) recover(i int, o *segment.Options) error {
 	// BEGIN SOLUTION 1.6 scan; when something is wrong remove what is behind and cut; seal
 	s := l.segments[i]
@@ -63,10 +66,11 @@ func (l *Log) recover(i int, o *segment.Options) error {
 	// END SOLUTION
 }
 
-// scan forgets what is known of the segment (s.reset) and adds each good batch of its file again (l.add), calling each with it. It
-// stops at the first bad one, with s.size behind the last good one, and returns what is wrong: a header that can not be, fewer bytes
-// than it says, a CRC that is not right, or a base offset below where the batch before ended (record.ErrCorrupt). An error of the disk
-// ends it as well, and is returned as it is.
+// scan forgets what is known of the segment (s.reset; s.size becomes 0 there, and is the file's length before) and adds each good batch of
+// its file again (l.add), calling each with it. It stops at the first bad one, with s.size behind the last good one, and returns what is
+// wrong: walk's error for a header that can not be, or that says more bytes than the file has; CheckCRC's; or record.ErrCorrupt for a base
+// offset below s.next, where the batch before ended (for the first one: the segment's base). An error of the disk ends it as well, and
+// is returned as it is.
 func (l *Log) scan(s *seg, each func(*record.Header, record.Batch)) error {
 	// BEGIN SOLUTION 1.6 walk over the file, read each batch whole, check its CRC and its offset, add it
 	end := s.size

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -66,8 +67,11 @@ func allHints(c *manifest.Chapter) string {
 }
 
 func stamp(c *manifest.Chapter, name string, exercise []byte) []byte {
-	head := fmt.Sprintf("// This file is yours to edit. It was made from solutions/%s/%s by: go run . generate\n%s%x\n\n",
-		c.Name, name, stampMark, sha256.Sum256(exercise))
+	whose := "This file is yours to edit."
+	if !bytes.Contains(exercise, []byte("lab.NotStarted(")) {
+		whose = "Given: no exercise is in this file."
+	}
+	head := fmt.Sprintf("// %s It was made from solutions/%s/%s by: go run . generate\n%s%x\n\n", whose, c.Name, name, stampMark, sha256.Sum256(exercise))
 	return append([]byte(head), exercise...)
 }
 
