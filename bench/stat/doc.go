@@ -7,7 +7,7 @@
 //
 // Words. The key (usually "impl") is the part of a benchmark's name that tells implementations apart. A row is a benchmark, without
 // that part, and a unit. The samples of an implementation in a row stand in the order of measuring, so that sample i of each
-// belongs to round i. The twin of X is named X-again: the same program, measured once more in each round. What differs between X
+// belongs to round i. The twin of X is named X-again, under whatever key: the same program, measured once more in each round. What differs between X
 // and its twin is noise by construction; the noise floor of a row is the largest factor that the interval of such a ratio reaches.
 //
 // Invariants: a difference is called better or worse only where the interval of the ratio excludes 1, the U-test has p below 0.05, and

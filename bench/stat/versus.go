@@ -1,6 +1,7 @@
 package stat
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -118,12 +119,16 @@ func (v *Versus) collect(results *Results) error {
 		if impl == "" {
 			continue
 		}
+		name := names.Project(result)
+		benchmark := name.Get(fields[1])
+		if once := withoutAgain(benchmark); once != benchmark { // a twin by another key of the name
+			benchmark, impl = once, strings.TrimSuffix(impl, Again)+Again
+		}
 		if !strings.HasSuffix(impl, Again) && !slices.Contains(v.Impls, impl) {
 			v.Impls = append(v.Impls, impl)
 		}
-		name := names.Project(result)
 		for _, value := range result.Values {
-			id := row{name.Get(fields[0]), name.Get(fields[1]), original(value)}
+			id := row{name.Get(fields[0]), benchmark, original(value)}
 			if rows[id] == nil {
 				rows[id] = &Row{Benchmark: id.benchmark, Unit: id.unit, Cells: map[string]*Cell{}}
 				v.Rows = append(v.Rows, rows[id])
@@ -134,6 +139,15 @@ func (v *Versus) collect(results *Results) error {
 		}
 	}
 	return nil
+}
+
+// withoutAgain is a benchmark's name with each twin in it named as its original.
+func withoutAgain(benchmark string) string {
+	base, parts := benchfmt.Name(benchmark).Parts()
+	for _, part := range parts {
+		base = append(base, bytes.TrimSuffix(part, []byte(Again))...)
+	}
+	return string(base)
 }
 
 func (r *Row) add(impl string, result *benchfmt.Result, v benchfmt.Value) error {

@@ -69,6 +69,30 @@ func TestAgainstDoesNotPairAcrossFiles(t *testing.T) {
 	require.False(t, v.Rows[0].Cells["a"].Ratio.Paired)
 }
 
+// The twin is one of another key's values: solution-again is solution measured once more, so each of its loops is that loop's twin.
+func TestATwinOfAnotherKey(t *testing.T) {
+	var text strings.Builder
+	for round := range 10 {
+		for _, sample := range []struct {
+			name  string
+			value float64
+		}{{"loop=reactor/impl=solution", 90}, {"loop=goroutines/impl=solution", 100}, {"loop=reactor/impl=solution-again", 95}, {"loop=goroutines/impl=solution-again", 101}} {
+			fmt.Fprintf(&text, "BenchmarkProduce/%s-2 1 %g ns/op\n", sample.name, sample.value+float64(round%3))
+		}
+	}
+	results, err := Read(write(t, text.String()))
+	require.NoError(t, err)
+	v, err := Against(results, "loop", "goroutines")
+	require.NoError(t, err)
+	require.Equal(t, []string{"reactor", "goroutines"}, v.Impls)
+	require.Len(t, v.Rows, 1)
+	row := v.Rows[0]
+	require.Equal(t, "Produce/impl=solution-2", row.Benchmark)
+	require.Len(t, row.Cells["reactor"].Values, 10)
+	require.InDelta(t, 96.0/91, row.Noise.Twins["reactor"].Value, 1e-9)
+	require.Greater(t, row.Noise.Factor, 1.04)
+}
+
 func TestVerdictNeedsMoreThanTheNoiseFloor(t *testing.T) {
 	steady := []float64{100, 101, 99, 100, 102, 98, 100, 101, 99, 100}
 	twin := func(by float64) string { return lines("highwater-again", "MB/s", scaled(by, steady...)...) }
