@@ -11,7 +11,7 @@ import (
 type Plan struct {
 	Only        *regexp.Regexp // names of loads; nil: all
 	Rounds      int            // measured samples of each server and load; one more, first, warms up
-	FewRounds   int            // of what takes long or only draws a curve
+	FewRounds   int            // of what takes long or only draws a curve; from four on, ratios have intervals
 	Bytes       int64          // record values in a throughput sample
 	Partitions  int32
 	RecordBytes []int
@@ -35,7 +35,7 @@ type Plan struct {
 // DefaultPlan is what docs/performance.md is made with.
 func DefaultPlan() Plan {
 	return Plan{
-		Rounds: 10, FewRounds: 3, Bytes: 512 << 20, Partitions: 4, RecordBytes: []int{1024, 100},
+		Rounds: 10, FewRounds: 4, Bytes: 512 << 20, Partitions: 4, RecordBytes: []int{1024, 100},
 		LatencyRate: 2000, Latency: 5 * time.Second, FloorFrame: 1 << 20,
 		SweepBytes: 128 << 20, SweepBatches: []int32{4 << 10, 16 << 10, 64 << 10, 256 << 10, 1_000_000},
 		SweepPartitions: []int32{1, 4, 16, 64}, SweepProducers: []int{1, 4, 16},
