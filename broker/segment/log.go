@@ -121,8 +121,8 @@ type Options struct {
 	// segment that does not begin where the one before it ends for what it is after a power cut, when the end
 	// of the one before was never written: it cuts the log there.
 	Gaps bool
-	// ReplayFrom asks Open to report to Observer.Batch every batch that ends above it. NoOffset: only those that
-	// recovery scans anyway.
+	// ReplayFrom asks Open to report to Observer.Batch every batch whose last offset is ReplayFrom or above. NoOffset: only those
+	// that recovery scans anyway.
 	ReplayFrom model.Offset
 	Observer   Observer     // may be nil
 	Logger     *slog.Logger // may be nil

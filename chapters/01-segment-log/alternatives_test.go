@@ -210,8 +210,14 @@ func (l *linear) Append(batch record.Batch) error {
 		}
 		f = l.last()
 	}
-	if err := l.edit(f, func(file vfs.File) error { _, err := file.WriteAt(batch, f.size); return err }); err != nil {
-		l.fail = segment.ErrFailed
+	err := l.edit(f, func(file vfs.File) error {
+		_, err := file.WriteAt(batch, f.size)
+		if err != nil && file.Truncate(f.size) != nil {
+			l.fail = segment.ErrFailed
+		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	f.add(&h, batch, limits.IndexIntervalBytes)

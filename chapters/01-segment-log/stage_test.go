@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater.dev/broker/dump"
+	"highwater.dev/broker/segment"
 	"highwater.dev/broker/vfs"
+	"highwater.dev/workbook/lab"
 )
 
 func play(t *testing.T, o options, commands string) string {
@@ -55,9 +57,31 @@ func TestStageOnFiles(t *testing.T) {
 	}
 }
 
+// TestStageStub: an exercise that is not written yet is named, and the session goes on.
+func TestStageStub(t *testing.T) {
+	s := session{log: stub{}}
+	require.EqualError(t, s.try("flush", nil), "exercise 1.2 is not started: stub.Flush is still a stub")
+	require.Panics(t, func() { _ = s.try("files", nil) }, "another panic is a fault, and shown with its stack")
+}
+
+// stub is a log whose Flush is an exercise.
+type stub struct{ segment.Log }
+
+func (stub) Flush() error { panic(lab.NotStarted("1.2")) }
+
+// TestStageCloseFlushes: what was there at a clean end is there after a power cut.
+func TestStageCloseFlushes(t *testing.T) {
+	out := play(t, options{impl: "solution", segmentBytes: 1000, interval: 150}, "append a b; close; append c; kill; recover")
+	require.Contains(t, out, "Everything below offset 2 was flushed")
+}
+
 func TestStageRefuses(t *testing.T) {
 	for _, commands := range []string{"read 5", "kill; append a", "sing", "time now"} {
-		require.Error(t, run(options{impl: "solution", segmentBytes: 1000, interval: 150}, strings.NewReader(strings.ReplaceAll(commands, ";", "\n")), &bytes.Buffer{}), commands)
+		var out bytes.Buffer
+		err := run(options{impl: "solution", segmentBytes: 1000, interval: 150}, strings.NewReader(strings.ReplaceAll(commands+";recover;append b;read", ";", "\n")), &out)
+		require.EqualError(t, err, "1 of the commands failed", commands)
+		require.Contains(t, out.String(), "  error: ", commands)
+		require.Contains(t, out.String(), ": b\n", "what comes behind a command that failed is done")
 	}
 	require.Error(t, run(options{impl: "nobody's"}, strings.NewReader(""), &bytes.Buffer{}))
 }

@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/read.go by: go run . generate
-// made: 05d3ebc54ed3d153699e5ed763ecb85c501ef37a0218c179eb4b7fa9a049bc29
+// made: 6a502d9dda0fc6d3b4989af033d9119fcfa2886db81511ec5e9a2a02836e8d23
 
 package segmentlog
 
@@ -24,7 +24,8 @@ func (l *Log) floor(offset model.Offset) int {
 // walk goes from header to header, from the batch at position pos up to position end, until yield returns false or an error. It reads
 // no records, only record.HeaderSize bytes of each batch: the header says where the next one begins. A header that can not be is
 // codec.ReadHeader's error; a header or a batch that goes on behind end is record.ErrShort. A disk that does not give its bytes is
-// another matter: that error (but io.EOF, which ReadAt may add to a file's last bytes) is passed on as it is.
+// another matter: that error is passed on as it is. Only io.EOF is none: the file ends in the middle of what was asked for, and that is
+// record.ErrShort.
 func (s *seg) walk(pos, end int64, yield func(pos int64, h *record.Header) (more bool, err error)) error {
 	// TODO 1.4: read a header, check that its batch ends in time, yield it, step to the next
 	// Text: chapters/01-segment-log/README.md#exercise-1-4
@@ -41,7 +42,7 @@ func (s *seg) walk(pos, end int64, yield func(pos int64, h *record.Header) (more
 // In this order: a closed log is segment.ErrClosed (one that failed is still read); below the start or above the end is
 // segment.ErrOffsetOutOfRange, whatever the limit; at from >= limit, and at from = end, there is nothing to read: the zero Region.
 //
-// The Region holds its file: s.file.Acquire(), once, when there is something in it. Its receiver releases that hold; without it the
+// The Region holds its file: s.file.Acquire(), once, when there is something in it (it succeeds: the log holds the file, too). Its receiver releases that hold; without it the
 // release would close the log's own file.
 func (l *Log) Read(from, limit model.Offset, maxBytes int) (r vfs.Region, err error) {
 	l.mu.Lock()

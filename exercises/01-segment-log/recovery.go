@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/recovery.go by: go run . generate
-// made: ccb3d9e1c7e61d3a34b5a95933e681f8ae8d0076be692858cbf45ec6faf0c34c
+// made: 412d2d216f8aca8a13c909ce7dde01e1998ded063436811c0515c9542811a9b2
 
 package segmentlog
 
@@ -12,7 +12,7 @@ import (
 // scanFrom is the number, in l.segments, of the first segment that Open has to scan; those before it are loaded, and those behind it
 // scanned as well. l.segments is not empty.
 //
-// After a clean end nothing has to be: len(l.segments). After an unclean one (o.Clean is false) it is the segment that holds the recovery
+// After a clean end nothing has to be: len(l.segments) (Open asks all the same when there is an observer). After an unclean one (o.Clean is false) it is the segment that holds the recovery
 // point (l.floor: the first one, when the point is below it), for everything below the point was flushed; the last segment at the
 // latest, whatever the recovery point says. And in either case an observer that asked for a replay (o.Observer set, o.ReplayFrom 0 or
 // above) has to hear of the batches from the segment that holds ReplayFrom on, so it is that one when it comes earlier.
@@ -31,7 +31,7 @@ func (l *Log) scanFrom(o *segment.Options) int {
 // opens the log again finds all of it.
 //
 // The observer, where there is one, hears of each good batch whose last offset is o.ReplayFrom or above; when it asked for no replay,
-// that is -1, and it hears of all that are scanned. It gets (as whole) the bytes of a control batch (h.Attributes.Control), because what a
+// ReplayFrom is -1, and it hears of all that are scanned. It gets (as whole) the bytes of a control batch (h.Attributes.Control), because what a
 // control batch says is in its record, and nil with every other one.
 func (l *Log) recover(i int, o *segment.Options) error {
 	// TODO 1.6: scan; when something is wrong remove what is behind and cut; seal

@@ -18,7 +18,7 @@ import (
 // (segment.ErrBatchTooLarge).
 //
 // A write can fail after a part of the batch: a full disk. Then the file is cut back to where it was, so that no half batch stands
-// before the next one, and the write's error is returned; the new segment that the batch may have begun stays, empty. When the cut
+// before the next one, the write's error is returned, and the log goes on; the new segment that the batch may have begun stays, empty. When the cut
 // fails as well, nobody knows what the file holds: l.fail remembers it, and its error is returned too (errors.Join). A batch that is written is
 // added to its segment (l.add), and the observer, where there is one, hears of it: the header, and the slice that was appended.
 func (l *Log) Append(batch record.Batch) error {
@@ -65,10 +65,10 @@ func (l *Log) Append(batch record.Batch) error {
 //   - its last offset is more than 2^31-1 (math.MaxInt32) above the segment's base: an index entry could not hold it;
 //   - segment.bytes: the file would become larger;
 //   - segment.ms, when set: the batch's largest timestamp is more than that above s.first, the largest of the segment's first batch,
-//     and that one has a time (segments roll by the records' clock here, not by the wall's: the log has none);
+//     and that one has a time (s.first is 0 or above; segments roll by the records' clock here, not by the wall's: the log has none);
 //   - an index is full (s.indexFull).
 //
-// An empty segment is left for the first reason alone: the next one would be as empty, and have the same name.
+// An empty segment is rolled for the first reason only: for the others, the next one would be as empty, and have the same name.
 func (l *Log) full(s *seg, h *record.Header) bool {
 	// BEGIN SOLUTION 1.2 the four reasons to roll
 	switch {

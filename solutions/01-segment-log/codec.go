@@ -108,7 +108,8 @@ func (Codec) CheckCRC(b record.Batch) error {
 	// END SOLUTION
 }
 
-// Each calls yield with the records of the whole batch b in order, until yield returns false. Errors: those of ReadHeader;
+// Each calls yield with the records of the batch at the start of b in order, until yield returns false: that is no error, whatever
+// follows. b may go on behind the batch, and what is there does not count. Errors: those of ReadHeader;
 // record.ErrShort when b ends before the batch; record.ErrInvalid when the block holds more or fewer records than the header says.
 // Compressed batches are eachCompressed's.
 func (c Codec) Each(b record.Batch, yield func(*record.Record) bool) error {

@@ -63,7 +63,7 @@ func (x *index) encode() (b []byte) {
 	// END SOLUTION
 }
 
-// decode reads a file. It stops at an entry that is cut short, at one whose key and value are 0 (the first one, too), and at one whose
+// decode reads a file into x, which is empty. It stops at an entry that is cut short, at one whose key and value are 0 (the first one, too), and at one whose
 // key is not above the one before: Apache Kafka allocates index files ahead, and zeros stand behind the last entry.
 func (x *index) decode(b []byte) {
 	// BEGIN SOLUTION 1.3 read entries as long as there are any

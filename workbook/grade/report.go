@@ -86,7 +86,7 @@ func (r Result) SecondTry() string {
 		return ""
 	}
 	first, _, _ := strings.Cut(r.Alone, "\n")
-	return "decided by the second try, your file among the solution's other files; in your own package: " + Printable(first)
+	return "in your own package: " + Printable(first) + "; so your file was tried among the solution's other files, and that try decides"
 }
 
 // Printable replaces what a terminal would obey rather than show: a learner's program may print anything.

@@ -23,7 +23,7 @@ func TestJudge(t *testing.T) {
 		"own stub":           {ending{recovered: NotStarted("1.2")}, fresh(), NoStart, "1.2"},
 		"another's stub":     {ending{recovered: NotStarted("1.1")}, fresh(), NotRun, "needs 1.1"},
 		"panic":              {ending{recovered: "boom", stack: []byte("at a.go:7")}, fresh(), Fail, "boom\nat a.go:7"},
-		"stub met in Check":  {ending{}, &T{TB: t, unstarted: "1.2"}, NoStart, "1.2"},
+		"stub met in Check":  {ending{}, &T{TB: t, unstarted: notStarted{"1.2", "Read"}}, NoStart, "1.2"},
 		"goroutine ended":    {ending{}, fresh(), Fail, "Goexit"},
 		"returned, no fault": {ending{returned: true}, fresh(), Pass, ""},
 	} {

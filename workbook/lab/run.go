@@ -66,15 +66,15 @@ type ending struct {
 
 // judge turns how a test ended into its state.
 func judge(exercise string, t *T, end ending) (State, string) {
-	stub, isStub := Unstarted(end.recovered)
-	if met := t.metStub(); met != "" {
+	stub, isStub := end.recovered.(notStarted)
+	if met := t.metStub(); met != (notStarted{}) {
 		stub, isStub = met, true
 	}
 	switch {
-	case isStub && stub == exercise:
-		return NoStart, "exercise " + exercise + " is not started"
+	case isStub && stub.exercise == exercise:
+		return NoStart, stub.Error()
 	case isStub:
-		return NotRun, "needs " + stub
+		return NotRun, "needs " + stub.exercise
 	case end.recovered != nil:
 		return Fail, fmt.Sprintf("panic: %v\n%s", end.recovered, end.stack)
 	case t.Skipped():

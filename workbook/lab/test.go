@@ -45,8 +45,8 @@ type T struct {
 	seed uint64
 
 	mu        sync.Mutex
-	unstarted string   // the exercise whose stub was met inside Check or Go
-	messages  []string // why the test failed, in order
+	unstarted notStarted // the exercise whose stub was met inside Check or Go
+	messages  []string   // why the test failed, in order
 }
 
 func newT(tb testing.TB, seed uint64) *T { return &T{TB: tb, seed: seed} }
@@ -117,7 +117,7 @@ func (t *T) message() string {
 	return strings.Join(t.messages, "\n")
 }
 
-func (t *T) metStub() string {
+func (t *T) metStub() notStarted {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.unstarted
@@ -152,7 +152,7 @@ func (t *T) Virtual(f func(t *T)) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.messages = append(t.messages, inner.messages...)
-		if t.unstarted == "" {
+		if t.unstarted == (notStarted{}) {
 			t.unstarted = inner.metStub()
 		}
 	}()
@@ -170,11 +170,11 @@ func (t *T) Virtual(f func(t *T)) {
 
 // caught remembers the first stub that a recovered panic comes from.
 func (t *T) caught(recovered any) {
-	exercise, ok := Unstarted(recovered)
+	stub, ok := recovered.(notStarted)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if ok && t.unstarted == "" {
-		t.unstarted = exercise
+	if ok && t.unstarted == (notStarted{}) {
+		t.unstarted = stub
 	}
 }
 

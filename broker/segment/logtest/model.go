@@ -93,7 +93,7 @@ func (m *Model) CheckRead(t TB, l segment.Log, from, limit model.Offset, maxByte
 	if from < m.Start || from > m.end {
 		if !errors.Is(err, segment.ErrOffsetOutOfRange) {
 			r.Release()
-			t.Fatalf("Read(from=%d) of a log from %d to %d: expected ErrOffsetOutOfRange, got %v", from, m.Start, m.end, err)
+			t.Fatalf("Read(from=%d, limit=%d) of a log from %d to %d: expected ErrOffsetOutOfRange, whatever the limit, got %v", from, limit, m.Start, m.end, err)
 		}
 		return 0
 	}

@@ -93,8 +93,8 @@ func (r *rig) checkOffsetIndex(s segment.Info) {
 		case key != int64(batches[n].Next-1-s.BaseOffset):
 			r.Fatalf("%s", x.wrong(i, false, "batch %d..%d begins at position %d, so its last offset less the segment's base offset %d is expected: %d, got %d",
 				batches[n].Base, batches[n].Next-1, pos, s.BaseOffset, batches[n].Next-1-s.BaseOffset, key))
-		case pos-before < interval:
-			r.Fatalf("%s", x.wrong(i, true, "only %d bytes behind the entry before; index.interval.bytes is %d", pos-before, interval))
+		case pos-before <= interval:
+			r.Fatalf("%s", x.wrong(i, true, "only %d bytes behind the entry before; index.interval.bytes is %d, and it takes more", pos-before, interval))
 		case pos-before > interval+largest:
 			r.Fatalf("%s", x.wrong(i, true, "%d bytes of log have no entry; index.interval.bytes is %d, and the largest batch has %d", pos-before, interval, largest))
 		}
@@ -178,6 +178,17 @@ func indexBytes(t *lab.T, impl Impl) {
 		r.manyTimes(10)
 		r.checkIndexFiles(r.checkOffsetIndex, r.checkTimeIndex)
 	}
+	// Four batches have exactly index.interval.bytes, and the first time there is has the key 0.
+	size := len(logtest.Make(0, []model.TimestampMs{0, 0}, 50, 0).Bytes)
+	r := newRig(t, impl, segment.Limits{SegmentBytes: 6000, IndexBytes: 1 << 20, IndexIntervalBytes: 4 * size})
+	for range 60 {
+		r.append(50, 0, 0)
+	}
+	r.checkIndexFiles(r.checkOffsetIndex, r.checkTimeIndex)
+	r.opts.Clean = true
+	r.open()
+	r.checkMaxTimestamps("times of 0")
+	r.check()
 }
 
 func timeIndexBytes(t *lab.T, impl Impl) {

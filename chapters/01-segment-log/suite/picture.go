@@ -42,7 +42,15 @@ func picture(got, want []byte) string {
 		b = b[min(start, len(b)):]
 		return lab.Picture(b[:min(len(b), max(pictureBytes, at-start+16))], headerFields, at-start)
 	}
-	return fmt.Sprintf("%sthe first difference is at byte %d, which is byte %d of a batch (%s)\ngot:\n%sexpected:\n%s", said, at, at-start, fieldAt(at-start), show(got), show(want))
+	place := fmt.Sprintf("byte %d (%s)", at, fieldAt(at-start))
+	if start > 0 {
+		place = fmt.Sprintf("byte %d, which is byte %d of a batch (%s)", at, at-start, fieldAt(at-start))
+	}
+	came := "got:\n" + show(got)
+	if len(got) <= start {
+		came = fmt.Sprintf("got %d bytes, and nothing of this batch\n", len(got))
+	}
+	return fmt.Sprintf("%sthe first difference is at %s\n%sexpected:\n%s", said, place, came, show(want))
 }
 
 // Places of the two fields that are computed from what follows them.

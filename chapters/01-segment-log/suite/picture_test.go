@@ -25,12 +25,12 @@ func TestPictureBlamesTheCause(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		"a field, and with it the CRC": {with(map[int]byte{18: 1, 26: 1}), "the CRC-32C is wrong because of what follows: the first difference is at byte 26, which is byte 26 of a batch (last offset delta)"},
-		"the CRC alone":                {with(map[int]byte{18: 1}), "the first difference is at byte 18, which is byte 18 of a batch (CRC-32C)"},
-		"before the CRC":               {with(map[int]byte{15: 1, 18: 1}), "the first difference is at byte 15, which is byte 15 of a batch (leader epoch)"},
-		"the length alone":             {with(map[int]byte{11: 1}), "the first difference is at byte 11, which is byte 11 of a batch (length)"},
-		"longer records":               {longer, "the length is wrong because of what follows: the first difference is at byte 61, which is byte 61 of a batch (records)"},
-		"cut":                          {want[:70], "the first difference is at byte 70, which is byte 70 of a batch (records)"},
+		"a field, and with it the CRC": {with(map[int]byte{18: 1, 26: 1}), "the CRC-32C is wrong because of what follows: the first difference is at byte 26 (last offset delta)"},
+		"the CRC alone":                {with(map[int]byte{18: 1}), "the first difference is at byte 18 (CRC-32C)"},
+		"before the CRC":               {with(map[int]byte{15: 1, 18: 1}), "the first difference is at byte 15 (leader epoch)"},
+		"the length alone":             {with(map[int]byte{11: 1}), "the first difference is at byte 11 (length)"},
+		"longer records":               {longer, "the length is wrong because of what follows: the first difference is at byte 61 (records)"},
+		"cut":                          {want[:70], "the first difference is at byte 70 (records)"},
 	} {
 		require.Contains(t, picture(c.got, want), c.want+"\n", name)
 	}
