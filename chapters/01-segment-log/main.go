@@ -42,7 +42,7 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "", "folder for real files (none: a disk in memory that can lose power)")
 	flag.IntVar(&o.segmentBytes, "segment-bytes", 1000, "segment.bytes")
 	flag.IntVar(&o.interval, "interval", 150, "index.interval.bytes")
-	flag.Usage = func() {
+	flag.CommandLine.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), usage, "\nFlags:\n")
 		flag.PrintDefaults()
 	}
