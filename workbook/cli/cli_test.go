@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -83,6 +84,24 @@ func TestServeSaysWhereEverythingIs(t *testing.T) {
 
 	require.Zero(t, stop())
 	require.Contains(t, errs.String(), "everything is flushed")
+}
+
+// log.dir and broker.id are the old names of log.dirs and node.id: a node without a file takes them as well.
+func TestServeOverridesItsDefaults(t *testing.T) {
+	logger := slog.New(slog.DiscardHandler)
+	server, err := loadServer(nil, nil, logger)
+	require.NoError(t, err)
+	require.Equal(t, []string{".highwater/data"}, server.LogDirs)
+	require.EqualValues(t, 1, server.NodeID)
+	require.Equal(t, "127.0.0.1:9092", server.Listeners[0].Address())
+	for _, key := range []string{"log.dir", "log.dirs"} {
+		server, err = loadServer(nil, []string{key + "=elsewhere"}, logger)
+		require.NoError(t, err)
+		require.Equal(t, []string{"elsewhere"}, server.LogDirs)
+	}
+	server, err = loadServer(nil, []string{"broker.id=5"}, logger)
+	require.NoError(t, err)
+	require.EqualValues(t, 5, server.NodeID)
 }
 
 func TestDumpLogCodes(t *testing.T) {

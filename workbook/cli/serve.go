@@ -19,12 +19,11 @@ import (
 // stopWithin is how long a graceful stop waits for clients before their connections are closed.
 const stopWithin = 30 * time.Second
 
-// defaults are what a node without a configuration file gets: alone, on loopback, with its data in the working directory.
+// defaults are what a node without a configuration file gets where they differ from the package's: on loopback, with its data in
+// the working directory. log.dir is the key of lower precedence: log.dirs and log.dir both override it.
 var defaults = []struct{ key, value string }{
-	{"node.id", "1"},
-	{"process.roles", "broker,controller"},
 	{"listeners", "PLAINTEXT://127.0.0.1:9092"},
-	{"log.dirs", ".highwater/data"},
+	{"log.dir", ".highwater/data"},
 }
 
 func serveCommand(host Host) *cobra.Command {
