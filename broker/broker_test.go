@@ -287,3 +287,29 @@ func TestMetadataFolderForgotten(t *testing.T) {
 	n.start()
 	n.expect("hello", 3)
 }
+
+func TestRefusesToBeOneOfSeveral(t *testing.T) {
+	for key, c := range map[string]struct{ value, want string }{
+		"controller.quorum.voters":            {"1@localhost:9093,2@localhost:9094", "controller.quorum.voters names node 2, and this is node 1"},
+		"controller.quorum.bootstrap.servers": {"a:9093,b:9093", "controller.quorum.bootstrap.servers names 2 controllers"},
+		"process.roles":                       {"broker", "set process.roles=broker,controller"},
+	} {
+		fs := vfs.NewMem()
+		_, err := open(t, fs, "data", map[string]string{key: c.value})
+		require.ErrorContains(t, err, c.want)
+		require.ErrorContains(t, err, "Highwater runs as one node so far")
+		_, err = fs.Stat("data")
+		require.True(t, vfs.IsNotExist(err), "nothing was formatted")
+	}
+	newNode(t, vfs.NewMem(), "data", map[string]string{"controller.quorum.voters": "1@localhost:9093",
+		"controller.quorum.bootstrap.servers": "localhost:9093", "process.roles": "controller,broker"})
+}
+
+func TestAnAddressInUseIsNamedByItsKey(t *testing.T) {
+	taken := newNode(t, vfs.NewMem(), "data", nil).addr()
+	_, err := open(t, vfs.NewMem(), "data", map[string]string{"listeners": "PLAINTEXT://" + taken})
+	require.ErrorContains(t, err, "broker: listeners: network: listener PLAINTEXT: listen tcp "+taken)
+	_, err = open(t, vfs.NewMem(), "data", map[string]string{"highwater.admin.listener": taken})
+	require.ErrorContains(t, err, "broker: highwater.admin.listener: observe: listen tcp "+taken)
+	require.ErrorContains(t, err, "give this node another host:port")
+}
