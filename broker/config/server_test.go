@@ -134,6 +134,7 @@ func TestRefusals(t *testing.T) {
 		"node.id=1\nbroker.id=2":            "f:2: broker.id=2: allowed is the value of node.id",
 		"log.dirs=":                         "f:1: log.dirs=: allowed is a comma-separated list of at least one folder",
 		"log.dirs=a,b,a":                    "allowed is a comma-separated list of different folders",
+		"log.dirs=a,b,./a/":                 "allowed is a comma-separated list of different folders",
 		"log.dirs=a,,b":                     "allowed is a comma-separated list of different folders",
 		"log.cleaner.min.compaction.lag.ms=9\nlog.cleaner.max.compaction.lag.ms=8": "f:1: log.cleaner.min.compaction.lag.ms=9: allowed is at most",
 		"listeners=":                                           "f:1: listeners=: at least one listener is needed, as name://host:port",

@@ -37,6 +37,10 @@ func (m *Manager) identify() error {
 		}
 		d.id, formatted[i] = meta.DirectoryID, meta.ClusterID != "" && meta.DirectoryID != model.TopicID{}
 	}
+	if m.clusterID == "" && m.hasMetadata(m.metadata) {
+		return fmt.Errorf("logmgr: log dir %s has a metadata log and no %s, which says whose it is: restore the file, "+
+			"or move the folder away to start afresh", m.metadata.path, checkpoint.MetaProperties)
+	}
 	if m.clusterID == "" {
 		m.clusterID = m.newUUID().String()
 	}
