@@ -194,13 +194,13 @@ func (m *Manager) holds(p *metadata.Partition) bool {
 	return false
 }
 
-// config is a topic's effective configuration. The controller has checked the overrides; if they do not fit all the
-// same (written by another version), the server's defaults are better than no partition.
+// config is a topic's effective configuration. The controller has checked each override; where they do not fit together all the
+// same (brokers' dynamic configs with a topic's own, or written by another version), what is understood holds: a topic that
+// lost its retention.ms would lose records.
 func (m *Manager) config(image *metadata.Image, name string) config.Topic {
 	t, err := m.o.Config.Topic(image.TopicOverrides(name, m.o.NodeID))
 	if err != nil {
-		m.logger.Error("topic's configs are not understood: the broker's defaults hold", "topic", name, "error", err)
-		return m.o.Config.TopicDefaults
+		m.logger.Error("topic's configs do not fit together: those that are understood hold", "topic", name, "error", err)
 	}
 	return t
 }
