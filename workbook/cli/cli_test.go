@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -84,6 +85,16 @@ func TestServeSaysWhereEverythingIs(t *testing.T) {
 
 	require.Zero(t, stop())
 	require.Contains(t, errs.String(), "everything is flushed")
+}
+
+// A closed terminal is a stop as any other, not a crash that the next start has to recover from.
+func TestSignalsStop(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		ctx, release := System().Stopped()
+		require.NoError(t, syscall.Kill(os.Getpid(), s))
+		<-ctx.Done()
+		release()
+	}
 }
 
 // log.dir and broker.id are the old names of log.dirs and node.id: a node without a file takes them as well.

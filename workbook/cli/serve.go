@@ -32,7 +32,7 @@ func serveCommand(host Host) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [server.properties]",
 		Short: "Run a broker",
-		Long: `Run a broker until SIGINT or SIGTERM.
+		Long: `Run a broker until SIGINT, SIGTERM or SIGHUP.
 
 server.properties is Kafka's own file, with Kafka's names, units and defaults; the file that starts an Apache Kafka
 KRaft node starts Highwater. Without a file: node 1 on 127.0.0.1:9092 with its data in .highwater/data. The data folder
