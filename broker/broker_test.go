@@ -313,3 +313,37 @@ func TestAnAddressInUseIsNamedByItsKey(t *testing.T) {
 	require.ErrorContains(t, err, "broker: highwater.admin.listener: observe: listen tcp "+taken)
 	require.ErrorContains(t, err, "give this node another host:port")
 }
+
+// A disk that is not mounted leaves an empty folder: to format it would begin its partitions anew.
+func TestALogDirThatLostItsDisk(t *testing.T) {
+	fs := vfs.NewMem()
+	n := newNode(t, fs, "data", nil)
+	n.produce("hello", 0, 3)
+	n.stop()
+	n.dir = "data,more" // a dir that is new, with every partition in the others, is welcome
+	n.start()
+	n.produce("second", 0, 5) // goes to the emptier dir
+	n.stop()
+	_, err := fs.Stat("more/second-0")
+	require.NoError(t, err)
+
+	require.NoError(t, fs.Rename("more", "away"))
+	for range 2 { // a restart does not make it less true
+		_, err = open(t, fs, "data,more", nil)
+		require.ErrorContains(t, err, "log dir more has no meta.properties, and no log dir has second-0 (partitions missing: 1)")
+		_, err = fs.Stat("more/second-0")
+		require.True(t, vfs.IsNotExist(err))
+	}
+	require.NoError(t, fs.RemoveAll("more"))
+	require.NoError(t, fs.Rename("away", "more"))
+	n.start()
+	n.expect("hello", 3)
+	n.expect("second", 5)
+	n.stop()
+
+	require.NoError(t, fs.RemoveAll("more"))
+	n.dir = "data"
+	n.start() // given up: it begins anew
+	n.produce("second", 0, 1)
+	n.expect("second", 1)
+}

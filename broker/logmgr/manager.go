@@ -39,7 +39,9 @@ type Manager struct {
 	dirs      []*LogDir
 	metadata  *LogDir // for __cluster_metadata-0: one of dirs, or another one (metadata.log.dir), which holds no partitions
 	clusterID string
-	rand      *rand.Rand // guarded by mu
+	// unformatted are the dirs that lack a complete meta.properties, until FormatNew.
+	unformatted []*LogDir
+	rand        *rand.Rand // guarded by mu
 
 	mu       sync.RWMutex
 	logs     map[model.TopicPartition]*entry

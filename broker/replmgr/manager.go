@@ -178,11 +178,31 @@ func (m *Manager) load(image *metadata.Image) error {
 	if err != nil {
 		return err
 	}
+	missing := m.missing(image)
+	if err := m.o.Logs.FormatNew(missing); err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		m.logger.Warn("partitions are in no log dir: they begin anew, empty", "count", len(missing), "first", missing[0])
+	}
 	for _, t := range image.Topics() {
 		// What is wrong with one partition is logged, and answered to those who want it.
 		_ = m.applyTopic(image, t)
 	}
 	return nil
+}
+
+// missing are the partitions that this broker holds a replica of and has no log of.
+func (m *Manager) missing(image *metadata.Image) (missing []model.TopicPartition) {
+	for _, t := range image.Topics() {
+		for i := range t.Partitions {
+			tp := model.TopicPartition{Topic: t.Name, Partition: int32(i)}
+			if m.holds(&t.Partitions[i]) && m.o.Logs.DirOf(tp) == nil {
+				missing = append(missing, tp)
+			}
+		}
+	}
+	return missing
 }
 
 func (m *Manager) holds(p *metadata.Partition) bool {
