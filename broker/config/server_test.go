@@ -156,6 +156,7 @@ func TestRefusals(t *testing.T) {
 		"inter.broker.listener.name=INSIDE":                    "allowed is the name of one of listeners",
 		"controller.quorum.voters=localhost:9093":              "allowed is id@host:port",
 		"controller.quorum.voters=1@localhost:99999":           "allowed is id@host:port",
+		"authorizer.class.name=org.example.Mine":               "f:1: authorizer.class.name=org.example.Mine: allowed is nothing: Highwater has no authorizer so far",
 		"highwater.admin.listener=9644":                        "allowed is host:port, or nothing for no admin server",
 		"max.connections.per.ip.overrides=localhost":           "allowed is host:number",
 		"fetch.max.bytes=1023":                                 "allowed is a whole number from 1024",
