@@ -99,15 +99,15 @@ func (b *Broker) open(components Components) (err error) {
 	if err := alone(&c.Server); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
+	late := &handler{}
+	if err = b.listen(late, components); err != nil { // first: it leaves nothing behind when it fails, and log dirs are formatted
+		return err
+	}
 	parts := commitlog.Components{OpenLog: components.OpenLog, OpenEpochs: components.OpenEpochs, NewTable: components.NewTable}
 	b.logs, err = logmgr.Open(logmgr.Options{FS: c.FS, Config: &c.Server, Components: parts, Seed: c.Seed,
 		Clock: c.Clock, Logger: c.Logger})
 	if err != nil {
 		return fmt.Errorf("broker: log dirs: %w", err)
-	}
-	late := &handler{}
-	if err = b.listen(late, components); err != nil {
-		return err
 	}
 	registration, err := b.registration(rand.New(rand.NewPCG(c.Seed, 1)))
 	if err != nil {

@@ -227,16 +227,16 @@ func TestRefusesAnotherNodesFolder(t *testing.T) {
 	newNode(t, fs, "data", nil) // the refusal has taken nothing
 }
 
-// TestFailedStartForgetsNothing: a start that fails (here: the port is taken) after a power cut must leave the recovery to the
-// next start.
+// TestFailedStartForgetsNothing: a start that fails after a power cut, with the log dirs open and no partition loaded (here: the metadata log
+// was moved away), must leave the recovery to the next start.
 func TestFailedStartForgetsNothing(t *testing.T) {
 	fs := vfs.NewMem()
 	n := newNode(t, fs, "data", nil)
 	n.produce("kept", 0, 50)
-	addr := n.addr()
 	crashed := fs.CrashClone(1, 100)
-	_, err := open(t, crashed, "data", map[string]string{"listeners": "PLAINTEXT://" + addr})
-	require.ErrorContains(t, err, "in use")
+	require.NoError(t, crashed.Rename("data/__cluster_metadata-0", "away"))
+	_, err := open(t, crashed, "data", nil)
+	require.ErrorContains(t, err, "no log dir has the metadata log")
 	_, err = crashed.Stat("data/.kafka_cleanshutdown")
 	require.True(t, vfs.IsNotExist(err), "the folder was marked as shut down cleanly by a broker that never opened it")
 }
@@ -307,8 +307,11 @@ func TestRefusesToBeOneOfSeveral(t *testing.T) {
 
 func TestAnAddressInUseIsNamedByItsKey(t *testing.T) {
 	taken := newNode(t, vfs.NewMem(), "data", nil).addr()
-	_, err := open(t, vfs.NewMem(), "data", map[string]string{"listeners": "PLAINTEXT://" + taken})
+	fs := vfs.NewMem()
+	_, err := open(t, fs, "data", map[string]string{"listeners": "PLAINTEXT://" + taken})
 	require.ErrorContains(t, err, "broker: listeners: network: listener PLAINTEXT: listen tcp "+taken)
+	_, err = fs.Stat("data")
+	require.True(t, vfs.IsNotExist(err), "it was not formatted for this node.id")
 	_, err = open(t, vfs.NewMem(), "data", map[string]string{"highwater.admin.listener": taken})
 	require.ErrorContains(t, err, "broker: highwater.admin.listener: observe: listen tcp "+taken)
 	require.ErrorContains(t, err, "give this node another host:port")
