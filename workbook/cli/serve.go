@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -99,7 +100,23 @@ func loadServer(args, overrides []string, logger *slog.Logger) (config.Server, e
 	if err != nil {
 		return config.Server{}, fmt.Errorf("the configuration is refused:\n%w", err)
 	}
-	return server, nil
+	err = absolute(&server)
+	return server, err
+}
+
+// absolute gives the log dirs the names that messages and DescribeLogDirs show: as Kafka's, they do not depend on who reads them.
+func absolute(server *config.Server) (err error) {
+	for i, dir := range server.LogDirs {
+		if server.LogDirs[i], err = filepath.Abs(dir); err != nil {
+			return fmt.Errorf("log dir %s: %w", dir, err)
+		}
+	}
+	if server.MetadataLogDir != "" {
+		if server.MetadataLogDir, err = filepath.Abs(server.MetadataLogDir); err != nil {
+			return fmt.Errorf("metadata.log.dir: %w", err)
+		}
+	}
+	return nil
 }
 
 func serve(host Host, server config.Server, logger *slog.Logger) error {
