@@ -65,7 +65,7 @@ type handler struct{ wire.Handler }
 // Open starts a broker up to where its listeners are bound and its partitions are open; no client is answered before Serve. When
 // it fails, everything that was started is closed again. The log dirs are formatted when they are new.
 // Errors: vfs.ErrLocked (another process has a log dir), a log dir of another node or cluster, an address in use,
-// damaged metadata; each says which.
+// damaged metadata, a configuration for several nodes; each says which.
 func Open(c Config, components Components) (*Broker, error) {
 	c = c.withDefaults()
 	b := &Broker{config: c, metrics: &metrics.Registry{}, failure: make(chan error, 2), closed: make(chan struct{})}
@@ -96,15 +96,18 @@ func (c Config) withDefaults() Config {
 // open goes up the layers. What it has started is in b when it fails.
 func (b *Broker) open(components Components) (err error) {
 	c := &b.config
+	if err := alone(&c.Server); err != nil {
+		return fmt.Errorf("broker: %w", err)
+	}
+	late := &handler{}
+	if err = b.listen(late, components); err != nil { // first: it leaves nothing behind when it fails, and log dirs are formatted
+		return err
+	}
 	parts := commitlog.Components{OpenLog: components.OpenLog, OpenEpochs: components.OpenEpochs, NewTable: components.NewTable}
 	b.logs, err = logmgr.Open(logmgr.Options{FS: c.FS, Config: &c.Server, Components: parts, Seed: c.Seed,
 		Clock: c.Clock, Logger: c.Logger})
 	if err != nil {
 		return fmt.Errorf("broker: log dirs: %w", err)
-	}
-	late := &handler{}
-	if err = b.listen(late, components); err != nil {
-		return err
 	}
 	registration, err := b.registration(rand.New(rand.NewPCG(c.Seed, 1)))
 	if err != nil {
@@ -119,6 +122,24 @@ func (b *Broker) open(components Components) (err error) {
 	late.Handler = api.New(api.Deps{Config: &c.Server, ClusterID: b.logs.ClusterID(), Replicas: b.parts, Quorum: b.quorum,
 		Logs: b.logs, Clock: c.Clock, Logger: c.Logger, Metrics: b.metrics, Rand: rand.New(rand.NewPCG(c.Seed, 2))})
 	return b.openAdmin()
+}
+
+// alone refuses what a node of a larger cluster is configured with. Started all the same, each would be a cluster of its own,
+// and clients would find other records at each.
+func alone(s *config.Server) error {
+	const only = "Highwater runs as one node so far"
+	for _, v := range s.QuorumVoters {
+		if v.NodeID != s.NodeID {
+			return fmt.Errorf("controller.quorum.voters names node %d, and this is node %d: %s; leave the key out", v.NodeID, s.NodeID, only)
+		}
+	}
+	if len(s.QuorumBootstrap) > 1 {
+		return fmt.Errorf("controller.quorum.bootstrap.servers names %d controllers: %s; leave the key out", len(s.QuorumBootstrap), only)
+	}
+	if !s.BrokerRole || !s.ControllerRole {
+		return fmt.Errorf("process.roles leaves a role to other nodes: %s; set process.roles=broker,controller", only)
+	}
+	return nil
 }
 
 // listen binds the listeners. Connections wait in their backlogs until Serve.
@@ -136,7 +157,7 @@ func (b *Broker) listen(h wire.Handler, components Components) error {
 	}
 	server := network.New(options)
 	if err := server.Listen(); err != nil {
-		return fmt.Errorf("broker: %w", err)
+		return fmt.Errorf("broker: listeners: %w", err)
 	}
 	b.net = server
 	return nil
@@ -206,10 +227,10 @@ func (b *Broker) openAdmin() error {
 	}
 	admin, err := observe.New(observe.Options{Addr: addr, Metrics: b.metrics, Logger: b.config.Logger, State: b.state, Healthy: b.healthy})
 	if err != nil {
-		return fmt.Errorf("broker: admin listener: %w", err)
+		return fmt.Errorf("broker: highwater.admin.listener: %w", err)
 	}
 	if err := admin.Listen(); err != nil {
-		return fmt.Errorf("broker: admin listener %s: %w", addr, err)
+		return fmt.Errorf("broker: highwater.admin.listener: %w; give this node another host:port, or nothing for no admin server", err)
 	}
 	b.admin = admin
 	return nil

@@ -227,16 +227,16 @@ func TestRefusesAnotherNodesFolder(t *testing.T) {
 	newNode(t, fs, "data", nil) // the refusal has taken nothing
 }
 
-// TestFailedStartForgetsNothing: a start that fails (here: the port is taken) after a power cut must leave the recovery to the
-// next start.
+// TestFailedStartForgetsNothing: a start that fails after a power cut, with the log dirs open and no partition loaded (here: the metadata log
+// was moved away), must leave the recovery to the next start.
 func TestFailedStartForgetsNothing(t *testing.T) {
 	fs := vfs.NewMem()
 	n := newNode(t, fs, "data", nil)
 	n.produce("kept", 0, 50)
-	addr := n.addr()
 	crashed := fs.CrashClone(1, 100)
-	_, err := open(t, crashed, "data", map[string]string{"listeners": "PLAINTEXT://" + addr})
-	require.ErrorContains(t, err, "in use")
+	require.NoError(t, crashed.Rename("data/__cluster_metadata-0", "away"))
+	_, err := open(t, crashed, "data", nil)
+	require.ErrorContains(t, err, "no log dir has the metadata log")
 	_, err = crashed.Stat("data/.kafka_cleanshutdown")
 	require.True(t, vfs.IsNotExist(err), "the folder was marked as shut down cleanly by a broker that never opened it")
 }
@@ -286,4 +286,67 @@ func TestMetadataFolderForgotten(t *testing.T) {
 	}
 	n.start()
 	n.expect("hello", 3)
+}
+
+func TestRefusesToBeOneOfSeveral(t *testing.T) {
+	for key, c := range map[string]struct{ value, want string }{
+		"controller.quorum.voters":            {"1@localhost:9093,2@localhost:9094", "controller.quorum.voters names node 2, and this is node 1"},
+		"controller.quorum.bootstrap.servers": {"a:9093,b:9093", "controller.quorum.bootstrap.servers names 2 controllers"},
+		"process.roles":                       {"broker", "set process.roles=broker,controller"},
+	} {
+		fs := vfs.NewMem()
+		_, err := open(t, fs, "data", map[string]string{key: c.value})
+		require.ErrorContains(t, err, c.want)
+		require.ErrorContains(t, err, "Highwater runs as one node so far")
+		_, err = fs.Stat("data")
+		require.True(t, vfs.IsNotExist(err), "nothing was formatted")
+	}
+	newNode(t, vfs.NewMem(), "data", map[string]string{"controller.quorum.voters": "1@localhost:9093",
+		"controller.quorum.bootstrap.servers": "localhost:9093", "process.roles": "controller,broker"})
+}
+
+func TestAnAddressInUseIsNamedByItsKey(t *testing.T) {
+	taken := newNode(t, vfs.NewMem(), "data", nil).addr()
+	fs := vfs.NewMem()
+	_, err := open(t, fs, "data", map[string]string{"listeners": "PLAINTEXT://" + taken})
+	require.ErrorContains(t, err, "broker: listeners: network: listener PLAINTEXT: listen tcp "+taken)
+	_, err = fs.Stat("data")
+	require.True(t, vfs.IsNotExist(err), "it was not formatted for this node.id")
+	_, err = open(t, vfs.NewMem(), "data", map[string]string{"highwater.admin.listener": taken})
+	require.ErrorContains(t, err, "broker: highwater.admin.listener: observe: listen tcp "+taken)
+	require.ErrorContains(t, err, "give this node another host:port")
+}
+
+// A disk that is not mounted leaves an empty folder: to format it would begin its partitions anew.
+func TestALogDirThatLostItsDisk(t *testing.T) {
+	fs := vfs.NewMem()
+	n := newNode(t, fs, "data", nil)
+	n.produce("hello", 0, 3)
+	n.stop()
+	n.dir = "data,more" // a dir that is new, with every partition in the others, is welcome
+	n.start()
+	n.produce("second", 0, 5) // goes to the emptier dir
+	n.stop()
+	_, err := fs.Stat("more/second-0")
+	require.NoError(t, err)
+
+	require.NoError(t, fs.Rename("more", "away"))
+	for range 2 { // a restart does not make it less true
+		_, err = open(t, fs, "data,more", nil)
+		require.ErrorContains(t, err, "log dir more has no meta.properties, and no log dir has second-0 (partitions missing: 1)")
+		_, err = fs.Stat("more/second-0")
+		require.True(t, vfs.IsNotExist(err))
+	}
+	require.NoError(t, fs.RemoveAll("more"))
+	require.NoError(t, fs.Rename("away", "more"))
+	n.start()
+	n.expect("hello", 3)
+	n.expect("second", 5)
+	n.stop()
+
+	require.NoError(t, fs.RemoveAll("more"))
+	n.dir = "data"
+	n.start() // given up: it begins anew
+	n.produce("second", 0, 1)
+	n.expect("second", 1)
 }

@@ -55,8 +55,8 @@
 //
 // # Start and stop
 //
-// Open goes up the layers: the log dirs are locked and checked (logmgr), the listeners bound (network: an ephemeral port must be known
-// before it can be advertised), the metadata log is read and this broker registered (quorumdrv), the partitions opened
+// Open binds the listeners (network: a port that is taken must leave nothing behind, and an ephemeral one be known before it can be
+// advertised), and goes up the layers: the log dirs are locked and checked (logmgr), the metadata log is read and this broker registered (quorumdrv), the partitions opened
 // (replmgr). From Serve on, clients are answered. Close goes down the same way: long polls end, responses in work are sent, the
 // metadata log and all partitions are flushed and closed, and .kafka_cleanshutdown says so.
 package broker

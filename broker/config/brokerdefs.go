@@ -15,6 +15,8 @@ var brokerIndex = indexDefs(brokerDefs)
 var brokerDefs = []Def{
 	newDef(TypeList, "advertised.listeners", "", anything,
 		"Where clients are told to connect, as name://host:port for each listener; not set: as in listeners.").null().readOnly(),
+	newDef(TypeString, "authorizer.class.name", "", noAuthorizer,
+		"Who may do what. Highwater has no authorizer, so far: everybody may do everything.").readOnly(),
 	boolDef("auto.create.topics.enable", true,
 		"Whether asking for the metadata of a missing topic creates it.").readOnly(),
 	intDef("broker.id", -1, minInt, maxInt,

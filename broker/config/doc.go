@@ -9,7 +9,8 @@
 //  1. A Server that LoadServer returned without an error is valid as a whole: no other package checks it again.
 //  2. Every problem of a file is reported at once, each with its key, value, place and what is allowed.
 //  3. A file that starts an Apache Kafka 4.3 KRaft node loads here: keys of Kafka's that have no effect in
-//     Highwater give a Warning, as unknown keys do.
+//     Highwater give a Warning, as unknown keys do. Refused is what protects the data and is not there yet: listeners
+//     with TLS or SASL, an authorizer.
 //
 // Where Highwater differs from Kafka on purpose: log.dirs is "highwater-data" in the working directory unless set
 // (Kafka: /tmp/kafka-logs, which a reboot empties); node.id is 1, process.roles is broker,controller and

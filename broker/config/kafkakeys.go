@@ -22,7 +22,6 @@ var kafkaKeys = []string{
 	"alter.config.policy.class.name",
 	"alter.log.dirs.replication.quota.window.num",
 	"alter.log.dirs.replication.quota.window.size.seconds",
-	"authorizer.class.name",
 	"auto.leader.rebalance.enable",
 	"background.threads",
 	"broker.heartbeat.interval.ms",

@@ -227,6 +227,14 @@ func parseVoters(value string) []Voter {
 	return voters
 }
 
+// noAuthorizer refuses to serve to everybody what a file means to protect.
+func noAuthorizer(value string) string {
+	if value == "" {
+		return ""
+	}
+	return "nothing: Highwater has no authorizer so far, and would let everybody do everything"
+}
+
 func adminListener(value string) string {
 	if value == "" {
 		return ""

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"path"
 	"sort"
 	"strings"
 )
@@ -232,11 +233,12 @@ func (l *loader) logs(s *Server) {
 	s.LogDirs = l.list(key)
 	seen := map[string]bool{}
 	for _, dir := range s.LogDirs {
-		if dir == "" || seen[dir] {
+		folder := path.Clean(dir)
+		if dir == "" || seen[folder] {
 			l.refuse(key, "allowed is a comma-separated list of different folders")
 			break
 		}
-		seen[dir] = true
+		seen[folder] = true
 	}
 	if len(s.LogDirs) == 0 {
 		l.refuse(key, "allowed is a comma-separated list of at least one folder")

@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"maps"
+	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -58,6 +59,9 @@ func (m *Machine) checkTopicConfigs(configs map[string]string) *apiError {
 	if _, err := m.o.Config.Topic(configs); err != nil {
 		return refuse(kerr.InvalidConfig, "%s", err.Error())
 	}
+	if strings.EqualFold(strings.TrimSpace(configs["remote.storage.enable"]), "true") {
+		return refuse(kerr.InvalidConfig, "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.")
+	}
 	return nil
 }
 
@@ -73,15 +77,31 @@ func (m *Machine) checkBrokerConfigs(r *resource, next map[string]string) *apiEr
 			static = append(static, c.key)
 			continue
 		}
-		for _, key := range dynamic[c.key] {
-			problems = append(problems, topicDefs[key].Validate(next[c.key]))
-		}
+		problems = append(problems, checkDynamic(c.key, next[c.key]))
 	}
 	if len(static) > 0 {
 		return refuse(kerr.InvalidRequest, "Cannot update these configs dynamically: [%s]", strings.Join(static, ", "))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return refuse(kerr.InvalidRequest, "%s", err.Error())
+	}
+	return nil
+}
+
+// checkDynamic checks a server key's value as the default of the topic keys that it becomes.
+func checkDynamic(key, value string) error {
+	for _, topicKey := range dynamic[key] {
+		err := topicDefs[topicKey].Validate(value)
+		if problem := (*config.Problem)(nil); errors.As(err, &problem) {
+			problem.Key = key
+		}
+		if err != nil {
+			return err
+		}
+	}
+	// A topic may keep nothing; a server on which every topic does is a mistake, to Kafka too.
+	if n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); key == "log.retention.ms" && err == nil && n == 0 {
+		return &config.Problem{Key: key, Value: value, Allowed: "allowed is a time above 0, or -1 for unlimited"}
 	}
 	return nil
 }

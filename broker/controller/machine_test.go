@@ -208,6 +208,18 @@ func TestConfigsOfANewTopic(t *testing.T) {
 	require.Equal(t, map[string]string{"max.message.bytes": "6000"}, c.machine.Image().Config(metadata.TopicResource, "a"))
 }
 
+func TestDynamicConfigsAreRefusedByTheirName(t *testing.T) {
+	c := newCluster(t, 1)
+	for _, change := range []struct{ key, value, want string }{
+		{"message.max.bytes", "abc", "message.max.bytes=abc: allowed is a whole number from 0 to 2147483647"},
+		{"log.retention.ms", " 0", "log.retention.ms= 0: allowed is a time above 0, or -1 for unlimited"},
+	} {
+		answer := c.do(alter(brokerType, "1", change.key, "SET", change.value)).(*kmsg.IncrementalAlterConfigsResponse)
+		require.Equal(t, kerr.InvalidRequest.Code, answer.Resources[0].ErrorCode)
+		require.Equal(t, change.want, *answer.Resources[0].ErrorMessage)
+	}
+}
+
 func TestAlterConfigsRecords(t *testing.T) {
 	c := newCluster(t, 1)
 	c.do(create(topic("a", 1, 1, "retention.ms", "1", "segment.ms", "2")))

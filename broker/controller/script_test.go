@@ -109,6 +109,8 @@ func topicConfigSteps() []step {
 		{name: "unknown resource type", req: alter(3, "a", "retention.ms", "SET", "1")},
 		{name: "a resource twice", req: twice},
 		{name: "alter nothing", req: alter(topicType, "a")},
+		{name: "alter to tiered storage", req: alter(topicType, "a", "remote.storage.enable", "SET", "true")},
+		{name: "alter to no tiered storage", req: alter(topicType, "a", "remote.storage.enable", "SET", "false")},
 		{name: "replace", req: replace(topicType, "a", "retention.bytes", "1000")},
 		{name: "replace by a wrong value", req: replace(topicType, "a", "retention.bytes", "x"), words: true},
 		{name: "replace by null", req: replace(topicType, "a", "retention.bytes", "NULL")},
@@ -121,12 +123,16 @@ func topicConfigSteps() []step {
 
 func brokerConfigSteps() []step {
 	return []step{
+		{name: "broker config of no time", req: alter(brokerType, "", "log.retention.ms", "SET", "0"), words: true},
 		{name: "broker", req: alter(brokerType, "1", "log.retention.ms", "SET", "1000")},
 		{name: "static config", req: alter(brokerType, "1", "log.retention.hours", "SET", "10")},
 		{name: "other broker", req: alter(brokerType, "2", "log.retention.ms", "SET", "1000")},
 		{name: "no broker", req: alter(brokerType, "x", "log.retention.ms", "SET", "1000")},
 		{name: "all brokers", req: alter(brokerType, "", "log.retention.ms", "SET", "1000", "message.max.bytes", "SET", "2000000")},
 		{name: "wrong broker config", req: alter(brokerType, "", "log.retention.ms", "SET", "abc"), words: true},
+		{name: "wrong under its server key", req: alter(brokerType, "", "message.max.bytes", "SET", "abc"), words: true},
+		{name: "compaction lags that cross", req: alter(brokerType, "", "log.cleaner.min.compaction.lag.ms", "SET", "10",
+			"log.cleaner.max.compaction.lag.ms", "SET", "5"), words: true},
 		{name: "static configs", req: alter(brokerType, "", "node.id", "SET", "9", "log.dirs", "SET", "x")},
 		{name: "num.partitions", req: alter(brokerType, "", "num.partitions", "SET", "9")},
 		{name: "unknown broker config", req: alter(brokerType, "", "foo.bar", "SET", "x"),
@@ -135,6 +141,7 @@ func brokerConfigSteps() []step {
 		{name: "append to no broker list", req: alter(brokerType, "", "log.retention.ms", "APPEND", "5"), words: true},
 		{name: "append to an unknown broker config", req: alter(brokerType, "", "foo.bar", "APPEND", "5"), words: true},
 		{name: "delete broker configs", req: alter(brokerType, "", "log.retention.ms", "DELETE", "NULL", "log.cleanup.policy", "DELETE", "NULL",
+			"log.cleaner.min.compaction.lag.ms", "DELETE", "NULL", "log.cleaner.max.compaction.lag.ms", "DELETE", "NULL",
 			"message.max.bytes", "DELETE", "NULL", "foo.bar", "DELETE", "NULL")},
 		{name: "delete a broker's config", req: alter(brokerType, "1", "log.retention.ms", "DELETE", "NULL")},
 	}

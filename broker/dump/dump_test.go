@@ -147,7 +147,7 @@ func TestIndexes(t *testing.T) {
 		{"empty", ".index", nil, false, "0 entries"},
 		{"wrong place", ".index", entry(3, first+1), true, "DAMAGED at byte 0: offset 3: no batch at byte"},
 		{"wrong offset", ".index", entry(2, first), true, "DAMAGED at byte 0: offset 2: the batch at byte"},
-		{"behind the log", ".index", entry(9, 100_000), true, "DAMAGED at byte 0: offset 9: no batch"},
+		{"behind the log", ".index", entry(9, 100_000), true, "DAMAGED at byte 0: offset 9: byte 100000 is behind the log's end, "},
 		{"order", ".index", append(entry(3, first), entry(1, 0)...), true, "DAMAGED at byte 8: entry (offset 1, byte 0) does not lie above"},
 		{"order of positions", ".index", append(entry(1, first), entry(3, first)...), true, "DAMAGED at byte 8: entry (offset 3,"},
 		{"a zero entry before others", ".index", append(entry(0, 0), entry(3, first)...), true, "DAMAGED at byte 0"},
@@ -214,6 +214,9 @@ func TestSmallFiles(t *testing.T) {
 	put(t, fs, "dir/notes.txt", []byte("x"))
 	_, err := run(t, fs, "dir/notes.txt", dump.Options{})
 	require.ErrorIs(t, err, dump.ErrUnknown)
+	_, err = run(t, fs, "dir", dump.Options{})
+	require.ErrorIs(t, err, dump.ErrUnknown)
+	require.ErrorContains(t, err, "dir is a folder; name the files in it")
 	_, err = run(t, fs, "dir/missing.log", dump.Options{})
 	require.True(t, vfs.IsNotExist(err))
 }

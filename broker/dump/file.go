@@ -33,6 +33,13 @@ type Options struct {
 
 // File prints the file name to out. Errors: ErrDamaged after everything that could be read was printed; ErrUnknown; I/O.
 func File(fs vfs.FS, name string, o Options, out io.Writer) error {
+	info, err := fs.Stat(name)
+	if err != nil {
+		return err
+	}
+	if info.Dir {
+		return fmt.Errorf("%w: %s is a folder; name the files in it", ErrUnknown, name)
+	}
 	f, err := fs.Open(name)
 	if err != nil {
 		return err

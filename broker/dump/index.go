@@ -79,6 +79,10 @@ func (d *dumper) offsetIndex(base model.Offset) error {
 		if log == nil {
 			return
 		}
+		if pos >= log.size {
+			d.damaged(at, "offset %d: byte %d is behind the log's end, %d", offset, pos, log.size)
+			return
+		}
 		if err := log.scan.readHeader(log.file, pos, log.size); err != nil {
 			d.damaged(at, "offset %d: no batch at byte %d of the log: %v", offset, pos, err)
 		} else if found := log.scan.header.LastOffset(); found != offset {

@@ -24,5 +24,6 @@
 //  2. It is written only after every log of the dir was flushed and closed without an error.
 //  3. A recovery point is written only after its records were fsynced.
 //  4. A folder whose topic id is not the metadata's is never served, and never deleted.
-//  5. A dir with a failed fsync goes offline until the next start: no append, no checkpoint, no clean mark.
+//  5. A dir without meta.properties joins a cluster only while every partition has its log: its disk may not be mounted.
+//  6. A dir with a failed fsync goes offline until the next start: no append, no checkpoint, no clean mark.
 package logmgr

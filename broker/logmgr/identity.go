@@ -10,7 +10,8 @@ import (
 	"highwater.dev/broker/vfs"
 )
 
-// identify reads the dirs' meta.properties, refuses what does not belong together, and formats the dirs that have none.
+// identify reads the dirs' meta.properties, refuses what does not belong together, and formats the dirs that have none: at once in
+// a new cluster, otherwise by FormatNew.
 func (m *Manager) identify() error {
 	node, dirs := model.NodeID(m.o.Config.NodeID), m.held()
 	formatted := make([]bool, len(dirs))
@@ -37,6 +38,11 @@ func (m *Manager) identify() error {
 		}
 		d.id, formatted[i] = meta.DirectoryID, meta.ClusterID != "" && meta.DirectoryID != model.TopicID{}
 	}
+	existing := m.hasMetadata(m.metadata)
+	if m.clusterID == "" && existing {
+		return fmt.Errorf("logmgr: log dir %s has a metadata log and no %s, which says whose it is: restore the file, "+
+			"or move the folder away to start afresh", m.metadata.path, checkpoint.MetaProperties)
+	}
 	if m.clusterID == "" {
 		m.clusterID = m.newUUID().String()
 	}
@@ -47,12 +53,29 @@ func (m *Manager) identify() error {
 		if d.id == (model.TopicID{}) {
 			d.id = m.newUUID()
 		}
-		meta := checkpoint.Meta{ClusterID: m.clusterID, NodeID: node, DirectoryID: d.id}
+		m.unformatted = append(m.unformatted, d)
+	}
+	if existing {
+		return nil
+	}
+	return m.FormatNew(nil)
+}
+
+// FormatNew formats the dirs that are new in their cluster. missing are the partitions that should be here and are in no dir: then a new dir
+// may be the mount point of a disk that is not there, and is refused, before the partitions begin anew in it. Call it after Load.
+func (m *Manager) FormatNew(missing []model.TopicPartition) error {
+	for _, d := range m.unformatted {
+		if len(missing) > 0 {
+			return fmt.Errorf("logmgr: log dir %s has no %s, and no log dir has %v (partitions missing: %d): mount its disk or restore the file; "+
+				"if they are lost, start once without this dir, and they begin anew", d.path, checkpoint.MetaProperties, missing[0], len(missing))
+		}
+		meta := checkpoint.Meta{ClusterID: m.clusterID, NodeID: model.NodeID(m.o.Config.NodeID), DirectoryID: d.id}
 		if err := checkpoint.WriteMeta(m.o.FS, d.path, meta); err != nil {
 			return fmt.Errorf("logmgr: format log dir %s: %w", d.path, err)
 		}
-		m.logger.Info("formatted log dir", "dir", d.path, "clusterId", m.clusterID, "nodeId", node, "directoryId", d.id.String())
+		m.logger.Info("formatted log dir", "dir", d.path, "clusterId", m.clusterID, "nodeId", meta.NodeID, "directoryId", d.id.String())
 	}
+	m.unformatted = nil
 	return nil
 }
 

@@ -39,7 +39,9 @@ type Manager struct {
 	dirs      []*LogDir
 	metadata  *LogDir // for __cluster_metadata-0: one of dirs, or another one (metadata.log.dir), which holds no partitions
 	clusterID string
-	rand      *rand.Rand // guarded by mu
+	// unformatted are the dirs that lack a complete meta.properties, until FormatNew.
+	unformatted []*LogDir
+	rand        *rand.Rand // guarded by mu
 
 	mu       sync.RWMutex
 	logs     map[model.TopicPartition]*entry
@@ -100,13 +102,13 @@ func Open(o Options) (*Manager, error) {
 		m.logger = slog.New(slog.DiscardHandler)
 	}
 	for _, p := range o.Config.LogDirs {
-		d, err := lockDir(o.FS, p)
+		d, err := m.lockDir(p)
 		if err != nil {
 			return nil, errors.Join(err, m.unlock())
 		}
 		m.dirs = append(m.dirs, d)
 	}
-	for _, step := range []func() error{m.lockMetadata, m.identify, m.findMetadata} {
+	for _, step := range []func() error{m.lockMetadata, m.findMetadata, m.identify} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, m.unlock())
 		}
@@ -115,13 +117,19 @@ func Open(o Options) (*Manager, error) {
 	return m, nil
 }
 
-func lockDir(fs vfs.FS, dir string) (*LogDir, error) {
+// lockDir makes and locks a dir that is none of m.dirs by its name.
+func (m *Manager) lockDir(dir string) (*LogDir, error) {
+	fs := m.o.FS
 	if err := makeDir(fs, dir); err != nil {
 		return nil, fmt.Errorf("logmgr: make log dir %s: %w", dir, err)
 	}
 	lock, err := fs.Lock(path.Join(dir, ".lock"))
 	if errors.Is(err, vfs.ErrLocked) {
-		return nil, fmt.Errorf("logmgr: log dir %s is in use by another process: stop it, or give this node another log.dirs: %w", dir, err)
+		also := ""
+		if len(m.dirs) > 0 {
+			also = ", or is another of this node's by a second name"
+		}
+		return nil, fmt.Errorf("logmgr: log dir %s is in use by another process%s: stop it, or give this node another log.dirs: %w", dir, also, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("logmgr: lock log dir %s: %w", dir, err)

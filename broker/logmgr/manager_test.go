@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -488,4 +489,48 @@ func TestMetadataDir(t *testing.T) {
 		"move the folder there, or set metadata.log.dir=b")
 	n = mustOpen(t, fs, nil, two)
 	require.NoError(t, n.Close())
+}
+
+// A dir that leaves log.dirs and comes back must not bring a second metadata log with it.
+func TestTwoMetadataLogs(t *testing.T) {
+	fs := vfs.NewMem()
+	both := func(c *config.Server) { c.LogDirs = []string{"a", "b"} }
+	require.NoError(t, mustOpen(t, fs, nil, both).Close())
+	require.NoError(t, fs.MkdirAll("a/__cluster_metadata-0"))
+	require.NoError(t, fs.MkdirAll("b/__cluster_metadata-0"))
+	_, err := open(fs, both)
+	require.ErrorContains(t, err, "there are two metadata logs, a/__cluster_metadata-0 and b/__cluster_metadata-0")
+	require.NoError(t, fs.RemoveAll("b/__cluster_metadata-0"))
+	require.NoError(t, mustOpen(t, fs, nil, both).Close())
+}
+
+func TestKafkasMetadataIsRefused(t *testing.T) {
+	fs := vfs.NewMem()
+	require.NoError(t, fs.MkdirAll("data/one/__cluster_metadata-0"))
+	require.NoError(t, checkpoint.WritePartitionMetadata(fs, "data/one/__cluster_metadata-0", model.TopicID{15: 1}))
+	require.NoError(t, checkpoint.WriteMeta(fs, "data/one", checkpoint.Meta{ClusterID: "theirs", NodeID: 1, DirectoryID: model.TopicID{1}}))
+	_, err := open(fs, nil)
+	require.ErrorContains(t, err, "log dir data/one is Apache Kafka's")
+	_, err = open(fs, func(c *config.Server) { c.LogDirs, c.MetadataLogDir = []string{"data/two"}, "data/one" })
+	require.ErrorContains(t, err, "log dir data/one is Apache Kafka's")
+	require.False(t, exists(fs, "data/two/meta.properties"), "it was not made a part of Kafka's cluster")
+}
+
+func TestMetadataWithoutIdentity(t *testing.T) {
+	fs := vfs.NewMem()
+	require.NoError(t, mustOpen(t, fs, nil, nil).Close())
+	require.NoError(t, fs.MkdirAll("data/one/__cluster_metadata-0"))
+	require.NoError(t, fs.Remove("data/one/meta.properties"))
+	_, err := open(fs, nil)
+	require.ErrorContains(t, err, "data/one has a metadata log and no meta.properties")
+	require.False(t, exists(fs, "data/one/meta.properties"))
+}
+
+func TestADirByTwoNames(t *testing.T) {
+	one := t.TempDir()
+	two := path.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(one, two))
+	_, err := open(vfs.OS(), func(c *config.Server) { c.LogDirs = []string{one, two} })
+	require.ErrorIs(t, err, vfs.ErrLocked)
+	require.ErrorContains(t, err, "or is another of this node's by a second name")
 }

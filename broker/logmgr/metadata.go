@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path"
 	"slices"
+
+	"highwater.dev/broker/commitlog/checkpoint"
 )
 
 // lockMetadata chooses the dir of the metadata log, and locks it when it is none of log.dirs.
@@ -17,7 +19,7 @@ func (m *Manager) lockMetadata() error {
 		m.metadata = m.dirs[i]
 		return nil
 	}
-	d, err := lockDir(m.o.FS, dir)
+	d, err := m.lockDir(dir)
 	if err == nil {
 		m.metadata = d
 	}
@@ -32,16 +34,27 @@ func (m *Manager) held() []*LogDir {
 	return append(slices.Clone(m.dirs), m.metadata)
 }
 
-// findMetadata refuses to begin a new metadata log beside one that is in another of the dirs: without its records every partition
-// would be a stray.
+// findMetadata refuses a metadata log in another of the dirs than the one for it: without its records every partition that
+// they describe would be a stray. It also refuses Apache Kafka's, before anything is written beside it.
 func (m *Manager) findMetadata() error {
-	if m.hasMetadata(m.metadata) {
-		return nil
-	}
 	for _, d := range m.held() {
-		if m.hasMetadata(d) {
+		if !m.hasMetadata(d) {
+			continue
+		}
+		folder := path.Join(d.path, metadataLog)
+		// Kafka gives its metadata log a topic id; ours has none.
+		if _, err := m.o.FS.Stat(path.Join(folder, checkpoint.PartitionMetadata)); err == nil {
+			return fmt.Errorf("logmgr: log dir %s is Apache Kafka's, and Highwater does not read Kafka's metadata log (%s): "+
+				"give this node another log.dirs", d.path, folder)
+		}
+		switch {
+		case d == m.metadata:
+		case m.hasMetadata(m.metadata):
+			return fmt.Errorf("logmgr: there are two metadata logs, %s and %s: move the one away whose topics are not wanted; "+
+				"metadata.log.dir (or else the first of log.dirs) names the other's folder", path.Join(m.metadata.path, metadataLog), folder)
+		default:
 			return fmt.Errorf("logmgr: the metadata log is %s, and metadata.log.dir (or else the first of log.dirs) is %s: "+
-				"move the folder there, or set metadata.log.dir=%s", path.Join(d.path, metadataLog), m.metadata.path, d.path)
+				"move the folder there, or set metadata.log.dir=%s", folder, m.metadata.path, d.path)
 		}
 	}
 	return nil

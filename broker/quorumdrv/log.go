@@ -108,7 +108,7 @@ func (d *Driver) load() error {
 	}
 	complete, err := readProposals(d.log, apply)
 	if err != nil {
-		return fmt.Errorf("quorumdrv: read metadata log: %w", err)
+		return fmt.Errorf("quorumdrv: read metadata log in %s: %w", d.o.Dir, err)
 	}
 	if complete < d.log.EndOffset() {
 		d.logger.Warn("metadata log ends in a proposal that was not finished: cutting it off",

@@ -178,11 +178,31 @@ func (m *Manager) load(image *metadata.Image) error {
 	if err != nil {
 		return err
 	}
+	missing := m.missing(image)
+	if err := m.o.Logs.FormatNew(missing); err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		m.logger.Warn("partitions are in no log dir: they begin anew, empty", "count", len(missing), "first", missing[0])
+	}
 	for _, t := range image.Topics() {
 		// What is wrong with one partition is logged, and answered to those who want it.
 		_ = m.applyTopic(image, t)
 	}
 	return nil
+}
+
+// missing are the partitions that this broker holds a replica of and has no log of.
+func (m *Manager) missing(image *metadata.Image) (missing []model.TopicPartition) {
+	for _, t := range image.Topics() {
+		for i := range t.Partitions {
+			tp := model.TopicPartition{Topic: t.Name, Partition: int32(i)}
+			if m.holds(&t.Partitions[i]) && m.o.Logs.DirOf(tp) == nil {
+				missing = append(missing, tp)
+			}
+		}
+	}
+	return missing
 }
 
 func (m *Manager) holds(p *metadata.Partition) bool {
@@ -194,13 +214,13 @@ func (m *Manager) holds(p *metadata.Partition) bool {
 	return false
 }
 
-// config is a topic's effective configuration. The controller has checked the overrides; if they do not fit all the
-// same (written by another version), the server's defaults are better than no partition.
+// config is a topic's effective configuration. The controller has checked each override; where they do not fit together all the
+// same (brokers' dynamic configs with a topic's own, or written by another version), what is understood holds: a topic that
+// lost its retention.ms would lose records.
 func (m *Manager) config(image *metadata.Image, name string) config.Topic {
 	t, err := m.o.Config.Topic(image.TopicOverrides(name, m.o.NodeID))
 	if err != nil {
-		m.logger.Error("topic's configs are not understood: the broker's defaults hold", "topic", name, "error", err)
-		return m.o.Config.TopicDefaults
+		m.logger.Error("topic's configs do not fit together: those that are understood hold", "topic", name, "error", err)
 	}
 	return t
 }

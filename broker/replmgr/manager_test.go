@@ -318,6 +318,18 @@ func TestConfigsAreEffectiveAtOnce(t *testing.T) {
 	require.NoError(t, n.logs.Close())
 }
 
+// A topic's compaction lag that is above a dynamic default for all does not cost the topic its other configs.
+func TestConfigsThatDoNotFitTogether(t *testing.T) {
+	n := start(t, vfs.NewMem(), metadata.NewImage())
+	n.apply(topicRecords("a", 7, 1)...)
+	n.apply(set("a", "max.message.bytes", "70"), set("a", "min.compaction.lag.ms", "10"))
+	value := "5"
+	n.apply(metadata.ConfigRecord{Resource: metadata.BrokerResource, Key: "log.cleaner.max.compaction.lag.ms", Value: &value})
+	_, err := n.partition("a", 0).Append(batch(now), 1, model.NoLeaderEpoch)
+	require.ErrorIs(t, err, kerr.MessageTooLarge)
+	require.NoError(t, n.logs.Close())
+}
+
 func TestListOffset(t *testing.T) {
 	n := start(t, vfs.NewMem(), metadata.NewImage())
 	n.apply(topicRecords("a", 7, 1)...)

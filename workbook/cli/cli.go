@@ -25,10 +25,14 @@ type Host struct {
 	Stopped func() (ctx context.Context, release func())
 }
 
-// System is the process's own Host: SIGINT and SIGTERM stop it.
+// System is the process's own Host: SIGINT, SIGTERM and SIGHUP stop it.
 func System() Host {
 	return Host{Stdout: os.Stdout, Stderr: os.Stderr, Stopped: func() (context.Context, func()) {
-		ctx, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		stops := []os.Signal{os.Interrupt, syscall.SIGTERM}
+		if !signal.Ignored(syscall.SIGHUP) { // as nohup has it: the closing terminal's signal is not for this process
+			stops = append(stops, syscall.SIGHUP)
+		}
+		ctx, release := signal.NotifyContext(context.Background(), stops...)
 		return ctx, release
 	}}
 }

@@ -3,11 +3,13 @@ package cli
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -83,6 +85,40 @@ func TestServeSaysWhereEverythingIs(t *testing.T) {
 
 	require.Zero(t, stop())
 	require.Contains(t, errs.String(), "everything is flushed")
+}
+
+// A closed terminal is a stop as any other, not a crash that the next start has to recover from.
+func TestSignalsStop(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		ctx, release := System().Stopped()
+		require.NoError(t, syscall.Kill(os.Getpid(), s))
+		<-ctx.Done()
+		release()
+	}
+}
+
+// log.dir and broker.id are the old names of log.dirs and node.id: a node without a file takes them as well.
+func TestServeOverridesItsDefaults(t *testing.T) {
+	logger := slog.New(slog.DiscardHandler)
+	server, err := loadServer(nil, nil, logger)
+	require.NoError(t, err)
+	here, err := os.Getwd()
+	require.NoError(t, err)
+	require.Equal(t, []string{filepath.Join(here, ".highwater/data")}, server.LogDirs)
+	require.EqualValues(t, 1, server.NodeID)
+	require.Equal(t, "127.0.0.1:9092", server.Listeners[0].Address())
+	for _, key := range []string{"log.dir", "log.dirs"} {
+		server, err = loadServer(nil, []string{key + "=elsewhere"}, logger)
+		require.NoError(t, err)
+		require.Equal(t, []string{filepath.Join(here, "elsewhere")}, server.LogDirs)
+	}
+	server, err = loadServer(nil, []string{"log.dirs=a,/b", "metadata.log.dir=c/"}, logger)
+	require.NoError(t, err)
+	require.Equal(t, []string{filepath.Join(here, "a"), "/b"}, server.LogDirs)
+	require.Equal(t, filepath.Join(here, "c"), server.MetadataLogDir)
+	server, err = loadServer(nil, []string{"broker.id=5"}, logger)
+	require.NoError(t, err)
+	require.EqualValues(t, 5, server.NodeID)
 }
 
 func TestDumpLogCodes(t *testing.T) {

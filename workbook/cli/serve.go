@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,12 +20,11 @@ import (
 // stopWithin is how long a graceful stop waits for clients before their connections are closed.
 const stopWithin = 30 * time.Second
 
-// defaults are what a node without a configuration file gets: alone, on loopback, with its data in the working directory.
+// defaults are what a node without a configuration file gets where they differ from the package's: on loopback, with its data in
+// the working directory. log.dir is the key of lower precedence: log.dirs and log.dir both override it.
 var defaults = []struct{ key, value string }{
-	{"node.id", "1"},
-	{"process.roles", "broker,controller"},
 	{"listeners", "PLAINTEXT://127.0.0.1:9092"},
-	{"log.dirs", ".highwater/data"},
+	{"log.dir", ".highwater/data"},
 }
 
 func serveCommand(host Host) *cobra.Command {
@@ -33,7 +33,7 @@ func serveCommand(host Host) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [server.properties]",
 		Short: "Run a broker",
-		Long: `Run a broker until SIGINT or SIGTERM.
+		Long: `Run a broker until SIGINT, SIGTERM or SIGHUP.
 
 server.properties is Kafka's own file, with Kafka's names, units and defaults; the file that starts an Apache Kafka
 KRaft node starts Highwater. Without a file: node 1 on 127.0.0.1:9092 with its data in .highwater/data. The data folder
@@ -100,7 +100,23 @@ func loadServer(args, overrides []string, logger *slog.Logger) (config.Server, e
 	if err != nil {
 		return config.Server{}, fmt.Errorf("the configuration is refused:\n%w", err)
 	}
-	return server, nil
+	err = absolute(&server)
+	return server, err
+}
+
+// absolute gives the log dirs the names that messages and DescribeLogDirs show: as Kafka's, they do not depend on who reads them.
+func absolute(server *config.Server) (err error) {
+	for i, dir := range server.LogDirs {
+		if server.LogDirs[i], err = filepath.Abs(dir); err != nil {
+			return fmt.Errorf("log dir %s: %w", dir, err)
+		}
+	}
+	if server.MetadataLogDir != "" {
+		if server.MetadataLogDir, err = filepath.Abs(server.MetadataLogDir); err != nil {
+			return fmt.Errorf("metadata.log.dir: %w", err)
+		}
+	}
+	return nil
 }
 
 func serve(host Host, server config.Server, logger *slog.Logger) error {
