@@ -6,7 +6,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater.dev/broker/model"
+	"highwater.dev/broker/vfs"
 )
+
+// onlyLatest takes away the snapshots of segments, which are missing where there was no room for them.
+func onlyLatest(t *testing.T, disk *vfs.Mem, p *Partition) {
+	offsets := p.SnapshotOffsets()
+	for _, o := range offsets[:len(offsets)-1] {
+		require.NoError(t, disk.Remove(p.file(o, snapshotSuffix)))
+	}
+	require.Equal(t, p.EndOffset(), offsets[len(offsets)-1])
+}
 
 // A producer has written to the first segment only. A process that was killed, and recovery, left no snapshot but one at the end of the
 // log. A later flush replaces that one, retention deletes the segment, and the power goes before the recovery point is checkpointed:
@@ -24,8 +34,8 @@ func TestProducerOfADeletedSegment(t *testing.T) {
 	require.NoError(t, err)
 	fill(p)
 	p = open(t, disk, partitionDir, o) // the one before was killed
-	require.Equal(t, []model.Offset{p.EndOffset()}, p.SnapshotOffsets())
 	require.NoError(t, p.Close())
+	onlyLatest(t, disk, p)
 
 	o.RecoveryPoint, o.Clean = p.RecoveryPoint(), true
 	p = open(t, disk, partitionDir, o)
@@ -55,8 +65,8 @@ func TestProducerOfASegmentDeletedAfterRecovery(t *testing.T) {
 		require.NoError(t, appendOne(p))
 	}
 	p = open(t, disk, partitionDir, o) // the one before was killed
-	require.Equal(t, []model.Offset{p.EndOffset()}, p.SnapshotOffsets())
 	require.NoError(t, p.FlushTo(p.EndOffset()))
+	onlyLatest(t, disk, p)
 	o.RecoveryPoint = p.RecoveryPoint()
 	require.NoError(t, appendOne(p))
 	p = open(t, disk, partitionDir, o) // and this one
@@ -99,4 +109,87 @@ func TestProducerOfADeletedSegmentAndAKill(t *testing.T) {
 		require.Equal(t, want, p.Producers(), "seed %d", seed)
 		require.NoError(t, p.Close())
 	}
+}
+
+// What is asked of a log whose first segments are gone, after recovery and two truncations: the second one goes behind the snapshot that the
+// first one left, to where only the batches of the segments that are left, and a snapshot where those begin, say who has written.
+func TestTruncateTwiceAfterDeletedSegments(t *testing.T) {
+	disk, o := newDisk(t), testOptions()
+	o.Topic.SegmentBytes = 1500
+	p := open(t, disk, partitionDir, o)
+	_, err := p.AppendAsLeader(idempotent(7, 0, 0, 3, 10), 0)
+	require.NoError(t, err)
+	require.NoError(t, p.AppendAsFollower(transactional(8, 0, 0, 2, 3)))
+	for len(p.Segments()) < 4 {
+		require.NoError(t, appendOne(p))
+	}
+	p = open(t, disk, partitionDir, o) // the one before was killed: all is replayed
+	want := p.Producers()
+	require.Len(t, want, 2)
+	_, err = p.DeleteRecords(p.Segments()[1].BaseOffset)
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, p.Truncate(p.EndOffset()-3))
+		require.Equal(t, want, p.Producers())
+	}
+	require.NoError(t, p.FlushTo(p.EndOffset()))
+	p = open(t, disk.CrashClone(1, 0), partitionDir, o)
+	require.Equal(t, want, p.Producers())
+	require.NoError(t, p.Close())
+}
+
+// A log that goes on below its first segment has another history from there: what its producers did before says nothing any more, and
+// a transaction whose end it will never see must not hold back consumers.
+func TestTruncateBelowTheFirstSegment(t *testing.T) {
+	disk, o := newDisk(t), testOptions()
+	o.Topic.SegmentBytes = 1500
+	p := open(t, disk, partitionDir, o)
+	for len(p.Segments()) < 2 {
+		require.NoError(t, appendOne(p))
+	}
+	require.NoError(t, p.AppendAsFollower(transactional(8, 0, 0, 2, p.EndOffset())))
+	require.NoError(t, p.FlushTo(p.EndOffset()))
+	for len(p.Segments()) < 4 {
+		require.NoError(t, appendOne(p))
+	}
+	_, err := p.DeleteRecords(p.Segments()[2].BaseOffset)
+	require.NoError(t, err)
+	require.Len(t, p.Producers(), 1)
+	to := p.StartOffset() - 3
+	require.NoError(t, p.Truncate(to))
+	check := func(p *Partition) {
+		require.Equal(t, []model.Offset{to, to}, []model.Offset{p.StartOffset(), p.EndOffset()})
+		require.Empty(t, p.Producers())
+		require.NoError(t, p.AppendAsFollower(at(batch(2, 10), to, 0)))
+		require.Equal(t, to+2, p.LastStableOffset(to+2))
+	}
+	check(p)
+	check(open(t, disk.CrashClone(1, 0), partitionDir, o))
+}
+
+// A log that lost its end up to below its start offset begins anew there, without producers: a transaction that it lost the end of would
+// never end.
+func TestBeginningAnewForgetsProducers(t *testing.T) {
+	disk, o := newDisk(t), testOptions()
+	p := open(t, disk, partitionDir, o)
+	require.NoError(t, p.AppendAsFollower(transactional(8, 0, 0, 2, 0)))
+	require.NoError(t, p.Close())
+	o.RecoveryPoint, o.Clean = 2, true
+	p = open(t, disk, partitionDir, o)
+	for range 5 {
+		require.NoError(t, appendOne(p))
+	}
+	require.NoError(t, p.FlushTo(7))
+	require.Equal(t, []model.Offset{2}, p.SnapshotOffsets())
+	f, err := disk.OpenReadWrite(p.file(0, ".log"))
+	require.NoError(t, err)
+	_, err = f.WriteAt([]byte{1, 2, 3}, 400)
+	require.NoError(t, err)
+	o.RecoveryPoint, o.Start, o.Clean = 7, 6, false
+	p = open(t, disk, partitionDir, o)
+	require.Equal(t, []model.Offset{6, 6}, []model.Offset{p.StartOffset(), p.EndOffset()})
+	require.NoError(t, appendOne(p))
+	require.Equal(t, model.Offset(7), p.LastStableOffset(7))
+	require.Empty(t, p.Producers())
+	require.NoError(t, p.Close())
 }

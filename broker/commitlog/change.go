@@ -3,7 +3,6 @@ package commitlog
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -30,18 +29,16 @@ func (p *Partition) DeleteRecords(before model.Offset) (logStart model.Offset, e
 }
 
 // trim raises the log start offset. What the deleted batches have told the producer table must be durable
-// before they go: recovery could not find it again. But a full disk is no obstacle: this is how it gets room. What cannot be
-// flushed for want of room lies above the recovery point, where recovery finds it in the batches that are left; for the
-// snapshot see snapshotAtEnd. The caller holds mu.
+// before they go: recovery could not find it again. It is in a snapshot where the first segment begins that stays. But a full disk
+// is no obstacle: this is how it gets room. What cannot be flushed for want of room lies above the recovery point, where recovery finds
+// it in the batches that are left; a snapshot for which there was no room is written when there is. The caller holds mu.
 func (p *Partition) trim(to model.Offset) error {
-	if err := p.FlushTo(p.flushBeforeTrim(to)); err != nil && p.Failed() != nil {
+	if err := p.FlushTo(to); err != nil && p.Failed() != nil {
 		return err
 	}
-	all := to == p.EndOffset()
-	if all {
-		if err := p.snapshotAtEnd(to); err != nil {
-			return err
-		}
+	afterwards, err := p.snapshotFor(to)
+	if err != nil {
+		return err
 	}
 	if err := p.syncSnapshots(); err != nil {
 		return p.flushError(err)
@@ -51,12 +48,14 @@ func (p *Partition) trim(to model.Offset) error {
 	}
 	start, _ := p.log.Bounds()
 	p.epochs.TruncateStart(start)
-	if !all {
+	if afterwards == nil {
 		return nil
 	}
-	// When the disk was full there is no snapshot yet, but there is room now.
-	if err := p.snapshot(to, true); err != nil {
-		p.logger.Warn("no producer snapshot beside a log that was emptied: a crash would forget its producers", "partition", p.tp.String(), "offset", to, "error", err)
+	p.stateMu.Lock()
+	err = afterwards()
+	p.stateMu.Unlock()
+	if err != nil {
+		p.logger.Warn("no producer snapshot where the log begins: a crash would forget the producers of what was deleted", "partition", p.tp.String(), "offset", to, "error", err)
 	}
 	if err := p.syncSnapshots(); err != nil {
 		return p.flushError(err)
@@ -64,19 +63,37 @@ func (p *Partition) trim(to model.Offset) error {
 	return nil
 }
 
-// flushBeforeTrim is up to where the log must be durable before segments below to go. That is to when there is a snapshot where the first
-// one begins that stays. A segment that recovery found may have none: then the one that recovery took at the end has to count.
-func (p *Partition) flushBeforeTrim(to model.Offset) model.Offset {
-	base := model.Offset(0)
-	for _, s := range p.log.Segments() {
+// snapshotFor sees to it that there is a valid snapshot where the segment begins that is the first one after a trim to to. A roll
+// or a recovery without room has left it out. afterwards, if not nil, is to be called with stateMu when the trim has made room.
+func (p *Partition) snapshotFor(to model.Offset) (afterwards func() error, err error) {
+	if to == p.EndOffset() {
+		return func() error { return p.takeSnapshot(to, true) }, p.snapshotAtEnd(to)
+	}
+	segments := p.log.Segments()
+	first := segments[0].BaseOffset
+	base := first
+	for _, s := range segments {
 		if s.BaseOffset <= to {
 			base = s.BaseOffset
 		}
 	}
-	if base == 0 || slices.Contains(p.SnapshotOffsets(), base) {
-		return to
+	if base == first {
+		return nil, nil // none goes
 	}
-	return p.EndOffset()
+	p.stateMu.Lock()
+	defer p.stateMu.Unlock()
+	r, err := p.rebuild(base, base)
+	if err != nil {
+		return nil, storageError(err)
+	}
+	if r.from == base {
+		return nil, nil
+	}
+	write := func() error { return p.writeSnapshot(r.table, base, true) }
+	if write() == nil {
+		return nil, nil
+	}
+	return write, nil
 }
 
 // snapshotAtEnd takes the snapshot that must outlive the whole log. Where there is no room for it, the segments before the
@@ -154,7 +171,12 @@ func (p *Partition) rewind(to model.Offset) error {
 	if err != nil {
 		return err
 	}
-	if err := p.snapshot(p.tableEnd, false); err != nil {
+	// Where nothing is left above the log start, the log goes on there, empty: see segment.Log.
+	at, start := p.tableEnd, p.StartOffset()
+	if at <= start {
+		at = min(to, start)
+	}
+	if err := p.snapshot(at, false); err != nil {
 		// A full disk: the batches that stay rebuild the table. Only those that the log start offset hides do not.
 		p.logger.Warn("no producer snapshot before a truncation", "partition", p.tp.String(), "offset", to, "error", err)
 	}

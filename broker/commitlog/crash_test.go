@@ -59,7 +59,8 @@ type world struct {
 	epoch    model.LeaderEpoch
 	cutting  model.Offset // a truncation to here is under way; -1 when none
 	trimming bool         // DeleteRecords is under way
-	vague    bool         // producers and transactions are not compared: see TestLives
+	// forgotten is how many batches at the front of log the producers are not known from.
+	forgotten int
 }
 
 func newWorld(disk vfs.FS, seed uint64) *world {
@@ -147,7 +148,7 @@ func (w *world) step() error {
 		w.p.AssignEpoch(w.epoch)
 		return nil
 	case n < 95:
-		return w.truncate()
+		return w.truncate(w.flushed)
 	default:
 		return w.restart()
 	}
@@ -258,9 +259,9 @@ func (w *world) deleteRecords() error {
 	return nil
 }
 
-// truncate cuts what was not flushed, and checkpoints the recovery point as Truncate asks.
-func (w *world) truncate() error {
-	from := max(w.flushed, w.start)
+// truncate cuts batches at from and above, and checkpoints the recovery point as Truncate asks.
+func (w *world) truncate(from model.Offset) error {
+	from = max(from, w.start)
 	keep := len(w.log)
 	for keep > 0 && w.log[keep-1].BaseOffset >= from && w.dice.IntN(3) > 0 {
 		keep--
@@ -272,10 +273,38 @@ func (w *world) truncate() error {
 	if err := w.p.Truncate(w.cutting); err != nil {
 		return err
 	}
-	w.log, w.cutting = w.log[:keep], -1
+	w.log, w.flushed, w.cutting = w.log[:keep], min(w.flushed, w.cutting), -1
 	w.resume()
 	w.epoch++
 	return w.checkpoint()
+}
+
+// truncateAll cuts everything, down to an offset below the log start. What segments that are deleted said of producers ends where
+// they end: when the log goes on before that, it is forgotten.
+func (w *world) truncateAll() error {
+	n := slices.IndexFunc(w.log, func(e entry) bool { return e.BaseOffset >= w.start })
+	if n < 0 {
+		n = len(w.log)
+	}
+	if n == 0 {
+		return nil
+	}
+	keep := w.dice.IntN(n)
+	w.cutting = w.log[keep].BaseOffset
+	if w.cutting < w.p.Segments()[0].BaseOffset {
+		w.forgotten = keep
+	}
+	w.forgotten = min(w.forgotten, keep)
+	if err := w.p.Truncate(w.cutting); err != nil {
+		return err
+	}
+	if err := w.checkpoint(); err != nil {
+		return err
+	}
+	w.log, w.flushed, w.start, w.cutting = w.log[:keep], w.cutting, w.cutting, -1
+	w.resume()
+	w.epoch++
+	return nil
 }
 
 // resume brings the clients to where the log has them.
@@ -369,19 +398,21 @@ func (w *world) verify(t require.TestingT, p *Partition) []entry {
 		delete(want, h.BaseOffset)
 	}))
 	require.Empty(t, want, "batches are missing between %d and %d", start, end)
-	o := rebuild(log, start, end)
-	if start < end {
+	if o := rebuild(log, start, end); start < end {
 		require.Equal(t, o.epochs, p.Epochs())
 	}
-	if w.vague {
-		return log
-	}
+	return log
+}
+
+// verifyProducers checks that producers and transactions are those that the batches in log say.
+func (w *world) verifyProducers(t require.TestingT, p *Partition, log []entry) {
+	start, end := p.StartOffset(), p.EndOffset()
+	o := rebuild(log[min(w.forgotten, len(log)):], start, end)
 	require.Equal(t, o.producers, p.Producers())
 	require.Equal(t, o.stable, p.LastStableOffset(end))
 	aborted, err := p.Aborted(start, end, nil)
 	require.NoError(t, err)
 	require.Equal(t, o.aborted, aborted)
-	return log
 }
 
 // sumOf is the checksum of the whole batch that begins at h, read back.
@@ -479,11 +510,12 @@ func crash(t *testing.T, seed uint64, steps int, cut int64, keep int, dice *rand
 	// Recovery is idempotent: what the first one leaves without closing is what the second one finds.
 	first := open(t, disk, partitionDir, o)
 	survived := w.verify(t, first)
+	w.verifyProducers(t, first, survived)
 	end := first.EndOffset()
 	disk = disk.CrashClone(dice.Uint64(), keep)
 	second := open(t, disk, partitionDir, o)
 	require.Equal(t, end, second.EndOffset())
-	w.verify(t, second)
+	w.verifyProducers(t, second, w.verify(t, second))
 	w.resend(t, second, survived)
 	require.NoError(t, second.Close())
 }

@@ -5,7 +5,7 @@
 // # Files in a partition's folder
 //
 //	%020d.log .index .timeindex   segment's
-//	%020d.snapshot                producer state at that offset: one per segment, and the latest
+//	%020d.snapshot                producer state at that offset: one where each segment begins, and the latest
 //	%020d.txnindex                aborted transactions whose marker is in that segment
 //	leader-epoch-checkpoint       epoch's
 //	partition.metadata            topic id (package checkpoint; written by logmgr)
@@ -14,8 +14,8 @@
 //
 // One mutex per partition orders the changes (append, truncate, trim, close). Reads, flushes and look-ups do not
 // take it: a slow disk under an append stalls no reader. Lock order: Partition.mu, then the segment log's own,
-// then stateMu, which guards the producer table and is held over I/O only while a snapshot is written or a truncation
-// rebuilds the table.
+// then stateMu, which guards the producer table and is held over I/O only while a snapshot is written or read, or the table
+// rebuilt from one.
 //
 // # Durability
 //
@@ -23,10 +23,25 @@
 // only then the recovery point moves. So everything below the recovery point is on disk, and what recovery must
 // rebuild follows from batches above it.
 //
-// Recovery after a crash: the newest valid snapshot at or below the recovery point is loaded, newer ones are deleted
-// (a replay says more), and the batches from there on are replayed: into the producer table,
-// the transaction index and the epoch cache. A damaged snapshot is deleted and an older one replayed from. Where no snapshot reaches
-// the first segment, a newer one that the recovered log reaches says what deleted segments said of producers.
+// Recovery after a crash: the newest valid snapshot at or below the recovery point is loaded, and the batches from there on are
+// replayed: into the producer table, the transaction index (above the recovery point) and the epoch cache. The replay takes the snapshots of
+// the segments that it passes anew; others above go. A damaged snapshot is deleted and an older one replayed from.
+//
+// # Producers of deleted segments
+//
+// Before segments are deleted there is a durable snapshot where the first segment begins that stays. So recovery and Truncate, wherever in the
+// log they end, come to the producers, the last stable offset and the aborted transactions that all batches ever written say, deleted ones
+// included. Apache Kafka deletes the snapshots at and below the log start offset when it recovers or truncates, and forgets those
+// producers unless there is a newer one.
+//
+// That snapshot may be missing: there was no room for it, or it was damaged. Then a newer one says at recovery what the end of the log says
+// of producers. For the rest only what is left of the log counts, as in Kafka: a producer that has nothing there is not known
+// and may go on with any sequence, and an aborted transaction begins with its first batch there and is not listed without one. Consumers
+// see the same records. A snapshot below the first segment is never used, nor any when the log goes on below its first segment
+// or anew at its log start offset: what lay between would be missing, a marker perhaps, and the last stable offset would
+// wait for it for ever.
+//
+// # Failures of the disk
 //
 // After a failed fsync the partition takes no more appends: Failed says why, appends and flushes answer
 // KAFKA_STORAGE_ERROR, reads go on. A write that fails without leaving doubt (disk full) answers the same once and

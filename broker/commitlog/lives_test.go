@@ -45,15 +45,14 @@ type lives struct {
 	acked   int   // batches at the front of log that were acknowledged
 	cut     bool  // the power went since the log was last compared
 	crashAt int64 // the change to the disk at which this life ends; 0 none
+	lossy   bool  // producer snapshots go missing between the lives
 	story   []string
 }
 
 // TestLives takes a partition through histories of short lives: most do little or nothing, and end in order, by a kill, or with
 // the power, the latter two also while the log is being opened or closed. After each start the log, what stands beside it, its time indexes,
-// and what a consumer gets are compared with the model.
-//
-// Producers and transactions are compared as long as no segment has been deleted: of deleted segments a truncation may forget what they said of
-// producers, since the snapshot that it takes replaces an older one that a second truncation would need.
+// and what consumers get are compared with the model. Producers, the last stable offset and the list of aborted transactions are those that
+// all batches ever written say, but in the histories in which producer snapshots go missing: there read_committed consumers must get the same.
 func TestLives(t *testing.T) {
 	ends := map[ending]int{}
 	for i := range *livesSeeds {
@@ -63,6 +62,7 @@ func TestLives(t *testing.T) {
 			if seed%8 == 0 {
 				l.limit, l.large = 150_000, 40_000
 			}
+			l.lossy = seed%7 == 0
 			defer func() {
 				for i := 0; t.Failed() && i < len(l.story); i++ {
 					t.Log(l.story[i])
@@ -134,8 +134,37 @@ func (l *lives) start() error {
 	if err := checkpoint.RemoveCleanShutdown(l.fs, logDir); err != nil {
 		return err
 	}
-	l.p, err = Open(l.fs, partitionDir, testTP, o)
-	return err
+	if l.lossy {
+		l.loseSnapshots()
+	}
+	if l.p, err = Open(l.fs, partitionDir, testTP, o); err != nil || l.p.RecoveryPoint() >= o.RecoveryPoint {
+		return err
+	}
+	// A truncation was interrupted before the recovery point was checkpointed.
+	return checkpoint.WriteOffsets(l.fs, logDir, checkpoint.RecoveryPoints, checkpoint.Offsets{{Topic: "t"}: l.p.RecoveryPoint()})
+}
+
+// loseSnapshots removes and damages producer snapshots.
+func (l *lives) loseSnapshots() {
+	names, err := l.disk.List(partitionDir)
+	if vfs.IsNotExist(err) {
+		return
+	}
+	require.NoError(l.t, err)
+	for _, o := range offsetsOf(names, snapshotSuffix) {
+		name := fmt.Sprintf("%s/%020d%s", partitionDir, o, snapshotSuffix)
+		switch l.dice.IntN(8) {
+		case 0:
+			l.tell("  snapshot %d is gone", o)
+			require.NoError(l.t, l.disk.Remove(name))
+		case 1:
+			l.tell("  snapshot %d is damaged", o)
+			f, err := l.disk.OpenReadWrite(name)
+			require.NoError(l.t, err)
+			require.NoError(l.t, f.Truncate(l.dice.Int64N(50)))
+			require.NoError(l.t, f.Close())
+		}
+	}
 }
 
 // stop does what logmgr does.
@@ -161,9 +190,14 @@ func (l *lives) adopt() bool {
 	opened := l.fs.Changes()
 	l.tell("  found %d..%d, point %d, snapshots %v; model %d..%d", l.p.StartOffset(), l.p.EndOffset(), l.p.RecoveryPoint(), l.p.SnapshotOffsets(), l.world.start, l.end())
 	given := len(l.log)
-	l.vague = l.vague || l.p.Segments()[0].BaseOffset > 0
+	if l.cutting >= 0 && l.cutting < l.world.start {
+		return false
+	}
 	survived := l.verify(l.t, l.p)
-	if l.cutting >= 0 && l.cutting <= l.world.start {
+	if !l.lossy {
+		l.verifyProducers(l.t, l.p, survived)
+	}
+	if l.cutting == l.world.start {
 		return false
 	}
 	if !l.cut && l.cutting < 0 {
@@ -175,7 +209,9 @@ func (l *lives) adopt() bool {
 	}
 	l.times()
 	l.consume()
+	l.readCommitted()
 	l.acked, l.cut, l.cutting, l.trimming = len(l.log), false, -1, false
+	l.flushed = min(l.flushed, l.end()) // a truncation may have gone through
 	l.world.start = l.p.StartOffset()
 	l.resume()
 	l.epoch += model.LeaderEpoch(l.dice.IntN(2))
@@ -210,8 +246,13 @@ func (l *lives) step() error {
 		l.epoch += model.LeaderEpoch(1 + l.dice.IntN(2))
 		l.p.AssignEpoch(l.epoch)
 		return nil
+	case n < 97:
+		return l.truncate(l.flushed)
+	case n < 99:
+		// The new leader may not have what was flushed here.
+		return l.truncate(l.flushed - model.Offset(l.dice.Int64N(int64(l.flushed)+1)))
 	default:
-		return l.truncate()
+		return l.truncateAll()
 	}
 }
 
@@ -270,4 +311,64 @@ func (l *lives) consume() {
 		}
 	}
 	require.Equal(l.t, want, got)
+}
+
+// readCommitted reads as a read_committed consumer does, in fetches of any size, and gets all that was not aborted.
+func (l *lives) readCommitted() {
+	start, stable := l.p.StartOffset(), l.p.LastStableOffset(l.p.EndOffset())
+	var want []model.Offset
+	for i, e := range l.log {
+		if e.marker != nil || e.NextOffset() <= start || e.BaseOffset >= stable || start == stable {
+			continue
+		}
+		if e.Attributes.Transactional() {
+			end := slices.IndexFunc(l.log[i:], func(m entry) bool { return m.marker != nil && m.ProducerID == e.ProducerID })
+			require.GreaterOrEqual(l.t, end, 0, "batch %d of an open transaction is below the last stable offset %d", e.BaseOffset, stable)
+			if !l.log[i+end].marker.Commit {
+				continue
+			}
+		}
+		want = append(want, e.BaseOffset)
+	}
+	var got []model.Offset
+	for from := start; from < stable; {
+		var read []model.Offset
+		read, from = l.fetchCommitted(from, stable)
+		got = append(got, read...)
+	}
+	require.Equal(l.t, want, got)
+}
+
+// fetchCommitted is one fetch, with the consumer's algorithm: a producer's batches are left out from the first offset of an aborted
+// transaction on, up to its marker.
+func (l *lives) fetchCommitted(from, stable model.Offset) (got []model.Offset, next model.Offset) {
+	r, err := l.p.Read(from, stable, 1+l.dice.IntN(2*l.large))
+	require.NoError(l.t, err)
+	defer r.Release()
+	list := l.p.AbortedIn(r, from, stable, nil)
+	slices.SortFunc(list, func(a, b AbortedTxn) int { return int(a.First - b.First) })
+	aborted := map[model.ProducerID]bool{}
+	bytes := make([]byte, r.Len)
+	_, err = r.File.ReadAt(bytes, r.Pos)
+	require.NoError(l.t, err)
+	next = from
+	for len(bytes) >= record.HeaderSize {
+		var h record.Header
+		require.NoError(l.t, record.ReadHeader(bytes, &h))
+		if h.Size() > len(bytes) {
+			break
+		}
+		for len(list) > 0 && list[0].First <= h.LastOffset() {
+			aborted[list[0].ProducerID], list = true, list[1:]
+		}
+		switch {
+		case h.Attributes.Control():
+			delete(aborted, h.ProducerID)
+		case !h.Attributes.Transactional() || !aborted[h.ProducerID]:
+			got = append(got, h.BaseOffset)
+		}
+		next, bytes = h.NextOffset(), bytes[h.Size():]
+	}
+	require.Greater(l.t, next, from, "a consumer is stuck")
+	return got, next
 }

@@ -78,7 +78,6 @@ type Partition struct {
 	stateMu  sync.Mutex
 	table    producer.Table
 	tableEnd model.Offset // the table holds every batch below it
-	loadedAt model.Offset // the snapshot that Open loaded; 0 when none
 	damaged  model.Offset // from where Open found the transaction index damaged; NoOffset when all is well
 	snaps    []snapshot   // files there are, oldest first
 	// unstable: a transaction is open, or decided but perhaps not below the high watermark.

@@ -1,6 +1,8 @@
 package commitlog
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,33 +41,33 @@ func offsetsOf(names []string, suffix string) []model.Offset {
 	return offsets
 }
 
-// loadTable fills the table from the newest valid snapshot at or below limit, deletes damaged ones, and leaves the
-// table empty when none is left. The caller holds stateMu or is alone.
-func (p *Partition) loadTable(limit model.Offset) error {
-	p.table, p.tableEnd, p.loadedAt = p.opts.Components.NewTable(), 0, 0
+// load makes a table of the newest valid snapshot from first to limit, and says where that one lies; it deletes damaged ones. Without any the
+// table is empty and at is 0. A snapshot below the first segment says nothing: it misses what deleted segments said after it, a marker
+// perhaps, and a transaction that never ends would hold back every read_committed consumer. The caller holds stateMu or is alone.
+func (p *Partition) load(first, limit model.Offset) (table producer.Table, at model.Offset, err error) {
 	for i := len(p.snaps) - 1; i >= 0; i-- {
-		if p.snaps[i].offset > limit {
+		s := p.snaps[i]
+		if s.offset > limit || s.offset < first {
 			continue
 		}
-		name := p.file(p.snaps[i].offset, snapshotSuffix)
+		name := p.file(s.offset, snapshotSuffix)
 		data, err := checkpoint.ReadFile(p.fs, name)
 		if err == nil {
-			err = p.table.Load(data)
+			table = p.opts.Components.NewTable()
+			err = table.Load(data)
 		}
 		if err == nil {
-			p.tableEnd, p.loadedAt = p.snaps[i].offset, p.snaps[i].offset
-			return nil
+			return table, s.offset, nil
 		}
 		if !errors.Is(err, producer.ErrSnapshot) && !errors.Is(err, checkpoint.ErrCorrupt) {
-			return fmt.Errorf("commitlog: read %s: %w", name, err)
+			return nil, 0, fmt.Errorf("commitlog: read %s: %w", name, err)
 		}
 		p.logger.Warn("deleting a damaged producer snapshot; an older one and the log rebuild it", "file", name, "error", err)
-		if err := p.dropSnapshots(func(s snapshot) bool { return s.offset == p.snaps[i].offset }); err != nil {
-			return err
+		if err := p.dropSnapshots(func(other snapshot) bool { return other.offset == s.offset }); err != nil {
+			return nil, 0, err
 		}
 	}
-	p.table = p.opts.Components.NewTable()
-	return nil
+	return p.opts.Components.NewTable(), 0, nil
 }
 
 // dropSnapshots deletes the snapshots that drop picks.
@@ -105,10 +107,24 @@ func (p *Partition) takeSnapshot(offset model.Offset, ofSegment bool) error {
 		}
 		return nil
 	}
-	name := p.file(offset, snapshotSuffix)
+	return p.writeSnapshot(p.table, offset, ofSegment)
+}
+
+// writeSnapshot writes table into the snapshot at offset. One that says the same already stays as it is. The caller holds stateMu or is alone.
+func (p *Partition) writeSnapshot(table producer.Table, offset model.Offset, ofSegment bool) error {
+	name, data := p.file(offset, snapshotSuffix), table.AppendSnapshot(nil)
+	i, found := slices.BinarySearchFunc(p.snaps, offset, func(s snapshot, offset model.Offset) int { return cmp.Compare(s.offset, offset) })
+	if found {
+		// One that cannot be read is written anew.
+		if old, err := checkpoint.ReadFile(p.fs, name); err == nil && bytes.Equal(old, data) {
+			p.snaps[i].segment = p.snaps[i].segment || ofSegment
+			return nil
+		}
+		p.snaps = slices.Delete(p.snaps, i, i+1)
+	}
 	f, err := p.fs.Create(name)
 	if err == nil {
-		_, err = f.WriteAt(p.table.AppendSnapshot(nil), 0)
+		_, err = f.WriteAt(data, 0)
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
@@ -116,7 +132,7 @@ func (p *Partition) takeSnapshot(offset model.Offset, ofSegment bool) error {
 		_ = p.fs.Remove(name)
 		return fmt.Errorf("commitlog: write %s: %w", name, err)
 	}
-	p.snaps = append(p.snaps, snapshot{offset: offset, segment: ofSegment})
+	p.snaps = slices.Insert(p.snaps, i, snapshot{offset: offset, segment: ofSegment})
 	return nil
 }
 
@@ -175,21 +191,54 @@ func syncFile(fs vfs.FS, name string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// rebuildTable brings the table to what the batches that end at limit or below say: from the newest snapshot at or below
-// limit, and the batches after that. The caller holds mu.
+// rebuilt is producer state that was read back.
+type rebuilt struct {
+	table   producer.Table
+	from    model.Offset   // the snapshot it began with; 0 when there was none
+	end     model.Offset   // the end of the last batch in it
+	aborted []producer.Txn // that the batches from there on completed
+}
+
+// rebuild says what the batches that end at to or below lead to: from the newest snapshot at or below from, and the batches
+// after that. The caller holds mu and stateMu, or is alone.
+func (p *Partition) rebuild(from, to model.Offset) (r rebuilt, err error) {
+	if r.table, r.from, err = p.load(p.log.Segments()[0].BaseOffset, from); err != nil {
+		return r, err
+	}
+	r.end = r.from
+	var markerErr error
+	err = p.scan(r.from, to, func(h *record.Header, whole record.Batch) {
+		if h.NextOffset() > to {
+			return
+		}
+		txn, completed, err := apply(r.table, h, whole)
+		if completed && txn.Aborted {
+			r.aborted = append(r.aborted, txn)
+		}
+		markerErr = errors.Join(markerErr, err)
+		r.end = h.NextOffset()
+	})
+	return r, errors.Join(err, markerErr)
+}
+
+// rebuildTable brings the table to what the batches that end at limit or below say. The caller holds mu.
 func (p *Partition) rebuildTable(limit model.Offset) error {
 	p.stateMu.Lock()
 	defer p.stateMu.Unlock()
-	if err := p.loadTable(limit); err != nil {
+	r, err := p.rebuild(limit, limit)
+	if err != nil {
 		return err
 	}
+	p.table, p.tableEnd = r.table, r.end
 	p.unstable.Store(true)
-	return p.scan(p.tableEnd, limit, func(h *record.Header, whole record.Batch) {
-		if h.NextOffset() <= limit {
-			p.applyScanned(h, whole)
-			p.tableEnd = h.NextOffset()
-		}
-	})
+	return nil
+}
+
+// apply enters a batch that was read back into a table.
+func apply(table producer.Table, h *record.Header, whole record.Batch) (producer.Txn, bool, error) {
+	marker, err := parseMarker(h, whole)
+	txn, completed := table.Apply(h, marker)
+	return txn, completed, err
 }
 
 // SnapshotOffsets lists the producer snapshots on disk, ascending.
