@@ -54,17 +54,32 @@ func (m *Manager) highWatermarkLine(e *entry) (model.Offset, bool) {
 	return m.highWatermark(e.log), true
 }
 
-// checkpoint writes one of the offset checkpoints of every online dir. Where that fails the old one stands, which only
-// costs time after a crash.
+// checkpoint writes one of the offset checkpoints of every online dir.
 func (m *Manager) checkpoint(name string, l line) {
 	for _, d := range m.dirs {
-		if d.Err() != nil {
-			continue
-		}
-		if err := checkpoint.WriteOffsets(m.o.FS, d.path, name, lines(m.entriesOf(d), l)); err != nil {
-			m.logger.Error("checkpoint cannot be written: the next turn tries again", "dir", d.path, "checkpoint", name, "error", err)
-		}
+		m.checkpointDir(d, name, l)
 	}
+}
+
+// checkpointDir writes one of a dir's offset checkpoints. Where that fails the old one stands, which only costs time after a crash as long
+// as it is of the same logs: see checkpointLogs.
+func (m *Manager) checkpointDir(d *LogDir, name string, l line) {
+	if d.Err() != nil {
+		return
+	}
+	m.checkpoints.Lock()
+	defer m.checkpoints.Unlock()
+	if err := checkpoint.WriteOffsets(m.o.FS, d.path, name, lines(m.entriesOf(d), l)); err != nil {
+		m.logger.Error("checkpoint cannot be written: the next turn tries again", "dir", d.path, "checkpoint", name, "error", err)
+	}
+}
+
+// checkpointLogs follows a change of the logs in a dir. What the checkpoints say of a log that is gone must not be there any more when one of its
+// name is made and appended to: after a crash a log start offset behind its end would delete its records, and a recovery point would keep
+// them from being checked.
+func (m *Manager) checkpointLogs(d *LogDir) {
+	m.checkpointDir(d, checkpoint.RecoveryPoints, recoveryLine)
+	m.checkpointDir(d, checkpoint.LogStarts, startLine)
 }
 
 func lines(entries map[model.TopicPartition]*entry, l line) checkpoint.Offsets {

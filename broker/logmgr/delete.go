@@ -54,6 +54,7 @@ func (m *Manager) DeleteAll(tps []model.TopicPartition) error {
 	for _, d := range m.dirs {
 		if renamed[d] {
 			errs = append(errs, m.o.FS.SyncDir(d.path))
+			m.checkpointLogs(d)
 		}
 	}
 	m.signal()

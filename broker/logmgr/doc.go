@@ -23,7 +23,9 @@
 //  1. The clean shutdown mark is removed, durably, before a log is opened: a crash from then on is seen.
 //  2. It is written only after every log of the dir was flushed and closed without an error.
 //  3. A recovery point is written only after its records were fsynced.
-//  4. A folder whose topic id is not the metadata's is never served, and never deleted.
-//  5. A dir without meta.properties joins a cluster only while every partition has its log: its disk may not be mounted.
-//  6. A dir with a failed fsync goes offline until the next start: no append, no checkpoint, no clean mark.
+//  4. A line of a checkpoint is of the log that is there: a deleted log's goes before another one of its name can be made, and after Load
+//     no recovery point is behind its log's end.
+//  5. A folder whose topic id is not the metadata's is never served, and never deleted.
+//  6. A dir without meta.properties joins a cluster only while every partition has its log: its disk may not be mounted.
+//  7. A dir with a failed fsync goes offline until the next start: no append, no checkpoint, no clean mark.
 package logmgr

@@ -3,6 +3,7 @@ package logmgr
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"strconv"
 	"strings"
@@ -163,10 +164,16 @@ func (l *dirLoad) run() error {
 	}
 	close(work)
 	wg.Wait()
-	if strays.Load() == 0 {
-		return nil
+	var err error
+	if strays.Load() > 0 {
+		err = l.m.o.FS.SyncDir(l.dir.path)
 	}
-	return l.m.o.FS.SyncDir(l.dir.path)
+	entries := l.m.entriesOf(l.dir)
+	if !maps.Equal(l.recovery, lines(entries, recoveryLine)) || !maps.Equal(l.starts, lines(entries, startLine)) {
+		// A crash came between a change of a log, or its deletion, and the checkpoint after it.
+		l.m.checkpointLogs(l.dir)
+	}
+	return err
 }
 
 // open opens one partition, or renames its folder when it is a stray.

@@ -49,6 +49,9 @@ type Manager struct {
 	closed   bool
 	describe func(model.TopicPartition) (highWatermark model.Offset, ok bool)
 
+	// checkpoints is held while a checkpoint is gathered and written: an older one must not replace a newer one.
+	checkpoints sync.Mutex
+
 	tasks   []task
 	wake    chan struct{}
 	stopped chan struct{}

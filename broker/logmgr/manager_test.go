@@ -222,6 +222,62 @@ func TestCheckpoints(t *testing.T) {
 	require.NoError(t, n.Close())
 }
 
+// TestCheckpointsSayNothingOfEarlierPartitions: what they said of a partition that was deleted is not applied to a new one of its name.
+// A log start offset behind the new log's end would delete its records, and a recovery point would keep them from being checked.
+func TestCheckpointsSayNothingOfEarlierPartitions(t *testing.T) {
+	for _, crashed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("crash while it was deleted: %t", crashed), func(t *testing.T) {
+			fs := vfs.NewMem()
+			n := mustOpen(t, fs, nil, nil)
+			log := n.create(t, "a", 0, model.TopicID{1})
+			fill(t, log, 20)
+			_, err := log.DeleteRecords(10)
+			require.NoError(t, err)
+			n.clock.Advance(2 * time.Minute)
+			n.turn()
+			want := checkpoint.Offsets{tp("a", 0): 10}
+			starts, err := checkpoint.ReadOffsets(fs, "data/one", checkpoint.LogStarts)
+			require.NoError(t, err)
+			require.Equal(t, want, starts)
+			if crashed {
+				before := n
+				fs = fs.CrashClone(1, 100)
+				require.NoError(t, before.Close())
+				require.NoError(t, fs.RemoveAll("data/one/a-0"))
+				n = mustOpen(t, fs, nil, nil)
+			} else {
+				require.NoError(t, n.Delete(tp("a", 0)))
+			}
+			log = n.create(t, "a", 0, model.TopicID{2})
+			fill(t, log, 5)
+			require.NoError(t, log.FlushTo(5))
+			after := mustOpen(t, fs.CrashClone(1, 0), known{"a": {2}}, nil)
+			require.Equal(t, model.Offset(0), after.Get(tp("a", 0)).StartOffset())
+			require.Equal(t, model.Offset(5), after.Get(tp("a", 0)).EndOffset())
+			require.NoError(t, after.Close())
+			require.NoError(t, n.Close())
+		})
+	}
+}
+
+// TestRecoveryPointBehindTheEnd: a log that ends before its recovery point, as after a truncation that a crash interrupted, has
+// another one before records are appended: the old one would say that they were flushed.
+func TestRecoveryPointBehindTheEnd(t *testing.T) {
+	fs := vfs.NewMem()
+	n := mustOpen(t, fs, nil, nil)
+	log := n.create(t, "a", 0, model.TopicID{1})
+	fill(t, log, 5)
+	require.NoError(t, log.FlushTo(5))
+	require.NoError(t, checkpoint.WriteOffsets(fs, "data/one", checkpoint.RecoveryPoints, checkpoint.Offsets{tp("a", 0): 8}))
+	disk := fs.CrashClone(1, 0)
+	after := mustOpen(t, disk, known{"a": {1}}, nil)
+	points, err := checkpoint.ReadOffsets(disk.CrashClone(1, 0), "data/one", checkpoint.RecoveryPoints)
+	require.NoError(t, err)
+	require.Equal(t, checkpoint.Offsets{tp("a", 0): 5}, points)
+	require.NoError(t, after.Close())
+	require.NoError(t, n.Close())
+}
+
 func TestRetentionAndFlushTurns(t *testing.T) {
 	fs := vfs.NewMem()
 	n := mustOpen(t, fs, nil, func(c *config.Server) {
