@@ -82,11 +82,11 @@ func (p *Partition) flushError(err error) error {
 // errUnwritten, or any other when an fsync failed.
 func (p *Partition) sync() (model.Offset, error) {
 	end := p.EndOffset()
-	if err := p.log.Flush(); err != nil {
-		return 0, unlessFailed(err)
+	if err := unlessFailed(p.log.Flush()); err != nil {
+		return 0, err
 	}
-	if err := p.txns.Flush(); err != nil {
-		return 0, unlessFailed(err)
+	if err := unlessFailed(p.txns.Flush()); err != nil {
+		return 0, err
 	}
 	if err := p.syncSnapshots(); err != nil {
 		return 0, err
@@ -100,7 +100,7 @@ func (p *Partition) sync() (model.Offset, error) {
 
 // unlessFailed marks errors of the log and the transaction index that leave nothing in doubt.
 func unlessFailed(err error) error {
-	if errors.Is(err, segment.ErrFailed) {
+	if err == nil || errors.Is(err, segment.ErrFailed) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errUnwritten, err)

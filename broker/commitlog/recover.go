@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"errors"
 	"slices"
 
 	"highwater.dev/broker/epoch"
@@ -131,5 +132,13 @@ func (p *Partition) recoverTxnIndex(infos []segment.Info) error {
 			return err
 		}
 	}
-	return p.txns.Flush()
+	if err := unlessFailed(p.txns.Flush()); err != nil {
+		if !errors.Is(err, errUnwritten) {
+			return err
+		}
+		// A full disk: the entries wait for the next flush, and until then the next recovery finds them in the batches again.
+		p.flush.point = min(p.flush.point, from)
+		p.logger.Warn("transaction index is not written yet", "partition", p.tp.String(), "recoveryPoint", p.flush.point, "error", err)
+	}
+	return nil
 }
