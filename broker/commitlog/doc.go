@@ -47,5 +47,5 @@
 // KAFKA_STORAGE_ERROR, reads go on. A write that fails without leaving doubt (disk full) answers the same once and
 // changes nothing: of a batch nothing stays, and what stands beside the log (indexes, snapshots, epochs, aborted
 // transactions) waits in memory for the next flush, the recovery point with it. On a full disk reads, DeleteRecords,
-// retention and opening still work.
+// retention and opening still work; only a log without a segment, a new one most often, needs room for its first.
 package commitlog

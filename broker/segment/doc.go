@@ -39,7 +39,7 @@
 //  1. A segment begins where the one before ends, unless the log is one with gaps (it was compacted).
 //  2. What is between 0 and size in a .log file is whole batches with ascending offsets; readers see no byte beyond.
 //  3. Index entries are a hint. Each counts only if the batch it names is the one it means; a sealed segment's indexes that are
-//     found wrong are made anew.
+//     found wrong are made anew, in memory where there is no room for them.
 //  4. A sealed segment's files never change, until Truncate makes it the active one again or it is removed.
 //  5. Everything below an offset that Flush has covered is durable, and so are the names and indexes of the segments that are
 //     sealed below it.

@@ -3,9 +3,11 @@ package segment_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -243,6 +245,43 @@ func TestDamagedIndexes(t *testing.T) {
 				w.append(1)
 				w.reopen(false)
 				w.model.Check(t, w.log)
+			})
+		}
+	}
+}
+
+// TestDamagedIndexesOnAFullDisk: indexes that cannot be written are made in memory, and opening and reading go on.
+func TestDamagedIndexesOnAFullDisk(t *testing.T) {
+	for _, suffix := range []string{".index", ".timeindex"} {
+		for _, missing := range []bool{true, false} {
+			t.Run(fmt.Sprintf("missing=%t%s", missing, suffix), func(t *testing.T) {
+				mem, full := vfs.NewMem(), false
+				w := newWorld(t, &logtest.Tap{FS: mem, Before: func(op, name string) error {
+					_, err := mem.Stat(name)
+					if full && (op == "write" || vfs.IsNotExist(err) && (op == "open" || op == "create")) {
+						return syscall.ENOSPC
+					}
+					return nil
+				}}, dir, small)
+				w.append(120)
+				require.NoError(t, w.log.Close())
+				for _, s := range w.log.Segments() {
+					file := w.path(s.BaseOffset, suffix)
+					if missing {
+						require.NoError(t, w.fs.Remove(file))
+					} else {
+						w.write(file, randomBytes(w.rng, 240))
+					}
+				}
+				full, w.opts.Clean = true, true
+				w.open()
+				w.model.Check(t, w.log)
+				w.checkMax()
+				full = false
+				w.append(10)
+				w.reopen(true)
+				w.model.Check(t, w.log)
+				w.checkMax()
 			})
 		}
 	}

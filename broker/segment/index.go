@@ -25,6 +25,9 @@ const (
 // errIndex says that an index file is not what its segment's batches say. The index is rebuilt.
 var errIndex = errors.New("segment: index is damaged")
 
+// errUnwritten says that a rebuilt index is in memory only.
+var errUnwritten = errors.New("segment: index is not written")
+
 // index is one index file of one segment: entries of one width, in ascending order of their key. New
 // entries wait in tail until they are written; tail goes on where the file's entries end.
 //
@@ -229,15 +232,21 @@ func (x *index) reset() error {
 	return x.file.Truncate(0)
 }
 
-// replace makes entries the index's whole contents, durably.
+// replace makes entries the index's whole contents, durably. Entries that cannot be written (a full disk) stay in memory, and err says
+// why, with errUnwritten: the next start finds an index that is missing or wrong.
 func (x *index) replace(entries []byte) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if err := x.open(); err != nil {
-		return err
+	err := x.open()
+	if err == nil {
+		_, err = x.file.WriteAt(entries, 0)
 	}
-	if _, err := x.file.WriteAt(entries, 0); err != nil {
-		return err
+	if err != nil {
+		x.tail, x.written, x.loaded = entries, 0, true
+		if x.file != nil {
+			err = errors.Join(err, x.file.Truncate(0))
+		}
+		return fmt.Errorf("%w: %w", errUnwritten, err)
 	}
 	if err := x.file.Truncate(int64(len(entries))); err != nil {
 		return err

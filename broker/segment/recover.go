@@ -186,8 +186,13 @@ func (l *store) rebuildIndexes(s *segment, cause error) error {
 		}
 	}
 	addTime()
-	if err := errors.Join(s.offsets.replace(offsets), s.times.replace(times)); err != nil {
-		return err
+	for _, err := range []error{s.offsets.replace(offsets), s.times.replace(times)} {
+		if err != nil && !errors.Is(err, errUnwritten) {
+			return err
+		}
+		if err != nil {
+			l.warn("a rebuilt index is kept in memory", slog.String("file", s.path(logSuffix)), slog.Any("cause", err))
+		}
 	}
 	s.setMax(top)
 	s.bare = false
