@@ -382,8 +382,10 @@ func (w *world) verify(t require.TestingT, p *Partition) []entry {
 		}
 	}
 	require.GreaterOrEqual(t, end, kept, "flushed records are gone")
-	n, _ := slices.BinarySearchFunc(w.log, end, func(e entry, end model.Offset) int { return int(e.BaseOffset - end) })
-	log := w.log[:n]
+	log := w.log
+	if n := slices.IndexFunc(log, func(e entry) bool { return e.NextOffset() > end }); n >= 0 {
+		log = log[:n]
+	}
 	want := map[model.Offset]entry{}
 	for _, e := range log {
 		if e.NextOffset() > start {

@@ -1,9 +1,12 @@
 package commitlog
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"path"
 	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,14 +48,15 @@ type lives struct {
 	acked   int   // batches at the front of log that were acknowledged
 	cut     bool  // the power went since the log was last compared
 	crashAt int64 // the change to the disk at which this life ends; 0 none
-	lossy   bool  // producer snapshots go missing between the lives
+	lossy   bool  // producer snapshots go missing between the lives, or have no room
 	story   []string
 }
 
 // TestLives takes a partition through histories of short lives: most do little or nothing, and end in order, by a kill, or with
 // the power, the latter two also while the log is being opened or closed. After each start the log, what stands beside it, its time indexes,
 // and what consumers get are compared with the model. Producers, the last stable offset and the list of aborted transactions are those that
-// all batches ever written say, but in the histories in which producer snapshots go missing: there read_committed consumers must get the same.
+// all batches ever written say, but in the histories in which producer snapshots go missing and lives have no room on the disk: there
+// read_committed consumers must get the same.
 func TestLives(t *testing.T) {
 	ends := map[ending]int{}
 	for i := range *livesSeeds {
@@ -90,6 +94,10 @@ func (l *lives) live(ends map[ending]int) bool {
 		l.crashAt = 1 + l.dice.Int64N([]int64{8, 30, 120}[l.dice.IntN(3)])
 		l.fs.CrashAt(l.crashAt)
 	}
+	if l.lossy && l.dice.IntN(3) == 0 {
+		l.tell("  without room")
+		l.fs.SetRules(errorfs.Fail(syscall.ENOSPC, errorfs.Kinds(errorfs.Write), func(op errorfs.Op) bool { return path.Dir(op.Name) == partitionDir }))
+	}
 	err := l.start()
 	if err == nil && l.fs.Crashed() {
 		err = errorfs.ErrCrashed // at something that Open can do without: the next life looks
@@ -98,7 +106,10 @@ func (l *lives) live(ends map[ending]int) bool {
 		return false
 	}
 	for n := 0; err == nil && n < steps; n++ {
-		if err = l.step(); err == nil {
+		if err = l.step(); errors.Is(err, syscall.ENOSPC) && !l.fs.Crashed() {
+			err = l.refused(err)
+		}
+		if err == nil {
 			l.acked = len(l.log)
 		}
 		l.tell("    %d..%d, %d flushed, point %d, snapshots %v, %v", l.p.StartOffset(), l.end(), l.flushed, l.p.RecoveryPoint(), l.p.SnapshotOffsets(), err)
@@ -109,7 +120,7 @@ func (l *lives) live(ends map[ending]int) bool {
 		}
 	}
 	if err != nil {
-		require.True(l.t, l.fs.Crashed(), "%v", err)
+		require.True(l.t, l.fs.Crashed() || errors.Is(err, syscall.ENOSPC), "%v", err)
 	}
 	keep := []int{0, 20, 50, 80, 100}[l.dice.IntN(5)]
 	if how == stoppedDark {
@@ -254,6 +265,18 @@ func (l *lives) step() error {
 	default:
 		return l.truncateAll()
 	}
+}
+
+// refused follows a step that found no room: nothing of a batch stays. Room is no condition for cutting the log.
+func (l *lives) refused(err error) error {
+	require.NoError(l.t, l.p.Failed())
+	require.False(l.t, l.trimming || l.cutting >= 0, "%v", err)
+	if n := len(l.log); l.end() != l.p.EndOffset() {
+		l.log = l.log[:n-1]
+		require.Equal(l.t, l.end(), l.p.EndOffset())
+		l.resume()
+	}
+	return nil
 }
 
 // times asks what the time indexes answer. All records of a batch have one time.
