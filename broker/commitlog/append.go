@@ -128,13 +128,13 @@ func (p *Partition) append(batch record.Batch, marker *record.EndTxnMarker) erro
 		p.unstable.Store(true)
 	}
 	p.stateMu.Unlock()
-	if !completed || !txn.Aborted {
-		return nil
+	if completed && txn.Aborted {
+		if err := p.txns.Append(model.Offset(p.activeBase.Load()), aborted(txn)); err != nil {
+			// The marker is in the log and its index entry will never be: only recovery can bring them together.
+			return p.fail(err)
+		}
 	}
-	if err := p.txns.Append(model.Offset(p.activeBase.Load()), aborted(txn)); err != nil {
-		// The marker is in the log and its index entry will never be: only recovery can bring them together.
-		return p.fail(err)
-	}
+	p.whole.Store(int64(p.header.NextOffset()))
 	return nil
 }
 

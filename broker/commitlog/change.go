@@ -147,6 +147,7 @@ func (p *Partition) Truncate(to model.Offset) error {
 	p.lowerRecoveryPoint(end)
 	p.epochs.TruncateEnd(end)
 	p.epochs.TruncateStart(start)
+	p.whole.Store(int64(end))
 	segments := p.log.Segments()
 	p.activeBase.Store(int64(segments[len(segments)-1].BaseOffset))
 	p.stateMu.Lock()

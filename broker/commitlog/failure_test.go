@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater.dev/broker/model"
+	"highwater.dev/broker/segment"
 	"highwater.dev/broker/vfs"
 	"highwater.dev/broker/vfs/errorfs"
 )
@@ -315,4 +316,43 @@ func TestGroupCommit(t *testing.T) {
 		require.Equal(t, 1, syncs, "one fsync for all")
 		require.Equal(t, model.Offset(1), p.RecoveryPoint())
 	})
+}
+
+// flushBefore is a transaction index that somebody flushes the partition before, each time that an entry comes.
+type flushBefore struct {
+	segment.TxnIndex
+	flush func()
+}
+
+func (x flushBefore) Append(base model.Offset, t AbortedTxn) error {
+	x.flush()
+	return x.TxnIndex.Append(base, t)
+}
+
+// TestFlushBetweenMarkerAndIndex: a flush that finds an abort marker in the log and not yet in the transaction index does not raise the recovery
+// point above it: recovery would not look for it.
+func TestFlushBetweenMarkerAndIndex(t *testing.T) {
+	disk, o := newDisk(t), testOptions()
+	var p *Partition
+	var crashed *vfs.Mem
+	o.Components.OpenTxnIndex = func(fs vfs.FS, dir string) (segment.TxnIndex, model.Offset, error) {
+		x, damaged, err := segment.OpenTxnIndex(fs, dir)
+		return flushBefore{x, func() {
+			require.NoError(t, p.FlushTo(p.EndOffset()))
+			o.RecoveryPoint, crashed = p.RecoveryPoint(), disk.CrashClone(1, 0)
+		}}, damaged, err
+	}
+	p = open(t, disk, partitionDir, o)
+	require.NoError(t, p.AppendAsFollower(transactional(7, 0, 0, 2, 0)))
+	require.NoError(t, p.AppendAsFollower(marker(7, 0, false, 2)))
+	require.Equal(t, model.Offset(2), o.RecoveryPoint)
+	require.NoError(t, p.FlushTo(3))
+	require.Equal(t, model.Offset(3), p.RecoveryPoint())
+	want, err := p.Aborted(0, 3, nil)
+	require.NoError(t, err)
+	require.Len(t, want, 1)
+	o.Components.OpenTxnIndex = nil
+	got, err := open(t, crashed, partitionDir, o).Aborted(0, 3, nil)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
 }

@@ -76,12 +76,13 @@ func (p *Partition) flushError(err error) error {
 	return p.fail(err)
 }
 
-// sync makes everything that is in the log now durable and returns the log end offset it had. The recovery point may
-// only rise when all of it is: recovery takes what lies below from these files. After a recovery the log and the
+// sync makes everything that is in the log now durable and returns up to where it was whole. The recovery point may
+// only rise when all of it is: recovery takes what lies below from these files. A marker that is in the log already may still be on its way
+// into the transaction index. After a recovery the log and the
 // snapshot sync the folder, in which a process that was killed may have renamed a file and not made that durable. Errors:
 // errUnwritten, or any other when an fsync failed.
 func (p *Partition) sync() (model.Offset, error) {
-	end := p.EndOffset()
+	end := model.Offset(p.whole.Load())
 	if err := unlessFailed(p.log.Flush()); err != nil {
 		return 0, err
 	}

@@ -73,6 +73,8 @@ type Partition struct {
 	closed bool
 	// activeBase is where the active segment begins; written under mu.
 	activeBase atomic.Int64
+	// whole is up to where everything is known of what is in the log: in epochs, table and transaction index too. Written under mu.
+	whole atomic.Int64
 
 	// stateMu guards the table and the snapshots' list.
 	stateMu  sync.Mutex

@@ -32,6 +32,7 @@ func (p *Partition) recovered() error {
 		return err
 	}
 	p.tableEnd = end
+	p.whole.Store(int64(end))
 	p.unstable.Store(true)
 	// Kafka's rule for what an earlier run left: snapshots of segments, and the latest.
 	p.tieSnapshots(infos)
