@@ -193,3 +193,50 @@ func TestBeginningAnewForgetsProducers(t *testing.T) {
 	require.Empty(t, p.Producers())
 	require.NoError(t, p.Close())
 }
+
+// betweenFS calls once before it makes a folder's names durable.
+type betweenFS struct {
+	vfs.FS
+	then func()
+}
+
+func (fs *betweenFS) SyncDir(dir string) error {
+	if then := fs.then; then != nil {
+		fs.then = nil
+		then()
+	}
+	return fs.FS.SyncDir(dir)
+}
+
+// A truncation beside a flush, and appends, have taken a snapshot anew where the flush has just synced the one of before: it is not durable,
+// and a trim that relies on it syncs it.
+func TestSnapshotTakenAnewBesideAFlush(t *testing.T) {
+	disk, o := newDisk(t), testOptions()
+	o.Topic.SegmentBytes = 1500
+	fs := &betweenFS{FS: disk}
+	p := open(t, fs, partitionDir, o)
+	_, err := p.AppendAsLeader(idempotent(7, 0, 0, 3, 10), 0)
+	require.NoError(t, err)
+	fill := func() {
+		for len(p.Segments()) < 2 {
+			require.NoError(t, appendOne(p))
+		}
+	}
+	fill()
+	base := p.Segments()[1].BaseOffset
+	require.NoError(t, p.log.Flush()) // so that the flush below has only the snapshot's name to sync
+	fs.then = func() {
+		require.NoError(t, p.Truncate(base-1))
+		fill()
+		require.Equal(t, base, p.Segments()[1].BaseOffset)
+	}
+	require.NoError(t, p.syncSnapshots())
+	require.Nil(t, fs.then)
+	want := p.Producers()
+	require.Len(t, want, 1)
+	_, err = p.DeleteRecords(base)
+	require.NoError(t, err)
+	p = open(t, disk.CrashClone(1, 0), partitionDir, o)
+	require.Equal(t, base, p.StartOffset())
+	require.Equal(t, want, p.Producers())
+}

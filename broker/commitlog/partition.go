@@ -82,6 +82,7 @@ type Partition struct {
 	tableEnd model.Offset // the table holds every batch below it
 	damaged  model.Offset // from where Open found the transaction index damaged; NoOffset when all is well
 	snaps    []snapshot   // files there are, oldest first
+	taken    uint64       // how many snapshots were written
 	// unstable: a transaction is open, or decided but perhaps not below the high watermark.
 	unstable atomic.Bool
 

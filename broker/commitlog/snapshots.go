@@ -26,6 +26,7 @@ type snapshot struct {
 	segment bool
 	// synced: the file is durable.
 	synced bool
+	taken  uint64 // tells it from an earlier one at the same offset
 }
 
 // offsetsOf lists the files "%020d<suffix>" in dir, ascending.
@@ -132,7 +133,8 @@ func (p *Partition) writeSnapshot(table producer.Table, offset model.Offset, ofS
 		_ = p.fs.Remove(name)
 		return fmt.Errorf("commitlog: write %s: %w", name, err)
 	}
-	p.snaps = slices.Insert(p.snaps, i, snapshot{offset: offset, segment: ofSegment})
+	p.taken++
+	p.snaps = slices.Insert(p.snaps, i, snapshot{offset: offset, segment: ofSegment, taken: p.taken})
 	return nil
 }
 
@@ -147,18 +149,13 @@ func (p *Partition) tieSnapshots(segments []segment.Info) {
 // the latest. Errors as for sync.
 func (p *Partition) syncSnapshots() error {
 	p.stateMu.Lock()
-	var pending []model.Offset
-	for _, s := range p.snaps {
-		if !s.synced {
-			pending = append(pending, s.offset)
-		}
-	}
+	pending := slices.DeleteFunc(slices.Clone(p.snaps), func(s snapshot) bool { return s.synced })
 	p.stateMu.Unlock()
 	if len(pending) == 0 {
 		return nil
 	}
-	for _, offset := range pending {
-		if err := syncFile(p.fs, p.file(offset, snapshotSuffix)); err != nil {
+	for _, s := range pending {
+		if err := syncFile(p.fs, p.file(s.offset, snapshotSuffix)); err != nil {
 			return err
 		}
 	}
@@ -169,8 +166,9 @@ func (p *Partition) syncSnapshots() error {
 	defer p.stateMu.Unlock()
 	latest := model.NoOffset
 	for i := range p.snaps {
-		if slices.Contains(pending, p.snaps[i].offset) {
-			p.snaps[i].synced, latest = true, p.snaps[i].offset
+		// One that a truncation or a roll has taken beside this is not durable yet.
+		if s := &p.snaps[i]; slices.ContainsFunc(pending, func(o snapshot) bool { return o.offset == s.offset && o.taken == s.taken }) {
+			s.synced, latest = true, s.offset
 		}
 	}
 	if err := p.dropSnapshots(func(s snapshot) bool { return !s.segment && s.offset < latest }); err != nil {
