@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -239,4 +240,28 @@ func TestSnapshotTakenAnewBesideAFlush(t *testing.T) {
 	p = open(t, disk.CrashClone(1, 0), partitionDir, o)
 	require.Equal(t, base, p.StartOffset())
 	require.Equal(t, want, p.Producers())
+}
+
+// An empty last segment, which a kill after a roll leaves, has the snapshot that recovery takes at the end of the log: it stays as long as
+// the segment does.
+func TestSnapshotOfAnEmptyLastSegment(t *testing.T) {
+	disk, o := newDisk(t), testOptions()
+	o.Topic.SegmentBytes = 1500
+	p := open(t, disk, partitionDir, o)
+	for len(p.Segments()) < 2 {
+		require.NoError(t, appendOne(p))
+	}
+	base := p.Segments()[1].BaseOffset
+	f, err := disk.OpenReadWrite(p.file(base, ".log"))
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(f.Truncate(0), f.Close()))
+	p = open(t, disk, partitionDir, o) // the one before was killed
+	require.Equal(t, base, p.EndOffset())
+	for range 2 {
+		require.NoError(t, appendOne(p))
+		require.NoError(t, p.snapshot(p.EndOffset(), false))
+		require.NoError(t, p.FlushTo(p.EndOffset()))
+	}
+	require.Equal(t, []model.Offset{base, base + 2}, p.SnapshotOffsets())
+	require.NoError(t, p.Close())
 }

@@ -148,7 +148,7 @@ func (w *world) step() error {
 		w.p.AssignEpoch(w.epoch)
 		return nil
 	case n < 95:
-		return w.truncate(w.flushed)
+		return w.truncateAny()
 	default:
 		return w.restart()
 	}
@@ -257,6 +257,19 @@ func (w *world) deleteRecords() error {
 	}
 	w.trimming, w.flushed = false, max(w.flushed, w.p.RecoveryPoint())
 	return nil
+}
+
+// truncateAny cuts what was not flushed most often.
+func (w *world) truncateAny() error {
+	switch n := w.dice.IntN(6); {
+	case n < 3:
+		return w.truncate(w.flushed)
+	case n < 5:
+		// The new leader may not have what was flushed here.
+		return w.truncate(w.flushed - model.Offset(w.dice.Int64N(int64(w.flushed)+1)))
+	default:
+		return w.truncateAll()
+	}
 }
 
 // truncate cuts batches at from and above, and checkpoints the recovery point as Truncate asks.
@@ -431,7 +444,7 @@ func sumOf(t require.TestingT, p *Partition, h *record.Header) uint32 {
 // resend lets the idempotent clients send again what was not acknowledged: what survived is recognised, what did
 // not is appended, and in the end each sequence is in the log once.
 func (w *world) resend(t require.TestingT, p *Partition, survived []entry) {
-	if w.trimming || w.cutting >= 0 && w.cutting <= w.start {
+	if w.trimming || w.cutting >= 0 && (w.cutting <= w.start || w.cutting < w.flushed) {
 		return // batches may have been deleted, acknowledged ones before those that are sent again
 	}
 	end := p.EndOffset()
@@ -471,7 +484,7 @@ func (w *world) resend(t require.TestingT, p *Partition, survived []entry) {
 }
 
 // TestCrash cuts the power at random changes to the disk, 2,500 of them, in histories of appends, rolls, flushes,
-// checkpoints, trims, truncations and clean restarts; keeps a random part of what was not synced; recovers, and
+// checkpoints, trims, truncations to any offset and clean restarts; keeps a random part of what was not synced; recovers, and
 // compares with the model. Every other recovery is cut itself first.
 func TestCrash(t *testing.T) {
 	for i := range *crashSeeds {
@@ -511,6 +524,9 @@ func crash(t *testing.T, seed uint64, steps int, cut int64, keep int, dice *rand
 	require.NoError(t, err)
 	// Recovery is idempotent: what the first one leaves without closing is what the second one finds.
 	first := open(t, disk, partitionDir, o)
+	if w.cutting >= 0 && w.cutting < w.start {
+		return // anything of the log may be gone, and of its producers
+	}
 	survived := w.verify(t, first)
 	w.verifyProducers(t, first, survived)
 	end := first.EndOffset()

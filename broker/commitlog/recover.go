@@ -34,6 +34,12 @@ func (p *Partition) recovered() error {
 	p.tableEnd = end
 	p.whole.Store(int64(end))
 	p.unstable.Store(true)
+	if !p.opts.Clean && p.replay.batches > 0 {
+		if err := p.takeSnapshot(end, false); err != nil {
+			// A full disk must not keep a log from being opened: the next recovery replays the same batches.
+			p.logger.Warn("no producer snapshot after recovery", "partition", p.tp.String(), "offset", end, "error", err)
+		}
+	}
 	// Kafka's rule for what an earlier run left: snapshots of segments, and the latest.
 	p.tieSnapshots(infos)
 	latest := model.NoOffset
@@ -42,16 +48,7 @@ func (p *Partition) recovered() error {
 			latest = s.offset
 		}
 	}
-	if err := p.dropSnapshots(func(s snapshot) bool { return !s.segment && s.offset < latest }); err != nil {
-		return err
-	}
-	if !p.opts.Clean && p.replay.batches > 0 {
-		if err := p.takeSnapshot(end, false); err != nil {
-			// A full disk must not keep a log from being opened: the next recovery replays the same batches.
-			p.logger.Warn("no producer snapshot after recovery", "partition", p.tp.String(), "offset", end, "error", err)
-		}
-	}
-	return nil
+	return p.dropSnapshots(func(s snapshot) bool { return !s.segment && s.offset < latest })
 }
 
 // recoverTable keeps what the replay made of the snapshot that it began with, if that one lies in the log as it is now. The snapshots above
