@@ -27,6 +27,9 @@
 // replayed: into the producer table, the transaction index (above the recovery point) and the epoch cache. The replay takes the snapshots of
 // the segments that it passes anew; others above go. A damaged snapshot is deleted and an older one replayed from.
 //
+// What a process that was killed has not synced, a truncation above all, is found done by the next one and made durable by its first
+// flush. A power cut before that undoes it; nothing that was flushed since is lost by it.
+//
 // # Producers of deleted segments
 //
 // Before segments are deleted there is a durable snapshot where the first segment begins that stays. So recovery and Truncate, wherever in the

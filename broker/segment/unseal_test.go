@@ -48,3 +48,26 @@ func TestRecoveryMakesAnEarlierSegmentTheLast(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, logtest.ReadAll(t, w.log), logtest.ReadAll(t, after), "what was flushed")
 }
+
+// TestIndexesOfARecoveredSegment: a recovery point at the end of the last segment lies where the next one begins once it is rolled. Recovery does not look
+// at the first one then: its indexes, which an earlier recovery made anew, are durable by that time.
+func TestIndexesOfARecoveredSegment(t *testing.T) {
+	disk := vfs.NewMem()
+	require.NoError(t, errors.Join(disk.MkdirAll("data"), disk.SyncDir("/")))
+	w := newWorld(t, disk, dir, segment.Limits{SegmentBytes: 1 << 20, IndexIntervalBytes: 200})
+	w.append(60)
+	require.NoError(t, w.log.Flush())
+	_, w.opts.RecoveryPoint = w.log.Bounds()
+	w.open() // the one before was killed
+	w.opts.Limits = small
+	w.log.(segment.Tunable).SetLimits(w.opts.Limits)
+	w.append(1)
+	require.Len(t, w.log.Segments(), 2)
+	w.open() // and this one
+	require.NoError(t, w.log.Close())
+	w.fs = disk.CrashClone(1, 0)
+	w.opts.Clean = true
+	w.open()
+	w.checkIndexes(0, 200)
+	w.checkMax()
+}
