@@ -68,6 +68,8 @@ type txnIndex struct {
 	fs  vfs.FS
 	dir string
 
+	// Collect takes mu only, which is not held over I/O; whoever changes something holds io, and for entries both, in this order.
+	io      sync.Mutex
 	mu      sync.Mutex
 	entries []txnEntry // ascending by Last
 	written int        // entries that are in their files; the rest waits
@@ -144,16 +146,23 @@ func (t *txnIndex) loadFile(base model.Offset) (damaged model.Offset, err error)
 }
 
 func (t *txnIndex) Append(base model.Offset, a AbortedTxn) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.io.Lock()
+	defer t.io.Unlock()
 	if n := len(t.entries); n > 0 && t.entries[n-1].Last >= a.Last {
 		return fmt.Errorf("%w: abort marker at %d after one at %d", ErrOutOfOrder, a.Last, t.entries[n-1].Last)
 	}
-	t.entries = append(t.entries, txnEntry{AbortedTxn: a, base: base})
+	t.setEntries(append(t.entries, txnEntry{AbortedTxn: a, base: base}))
 	if err := t.write(); errors.Is(err, ErrFailed) {
 		return err
 	}
 	return nil
+}
+
+// setEntries is for those that hold io.
+func (t *txnIndex) setEntries(entries []txnEntry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.entries = entries
 }
 
 // write puts the entries that wait into their files.
@@ -214,8 +223,8 @@ func (t *txnIndex) Collect(from, upTo model.Offset, dst []AbortedTxn) []AbortedT
 }
 
 func (t *txnIndex) Truncate(to model.Offset) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.io.Lock()
+	defer t.io.Unlock()
 	i := sort.Search(len(t.entries), func(i int) bool { return t.entries[i].Last >= to })
 	gone := t.entries[i:]
 	for len(gone) > 0 {
@@ -235,7 +244,8 @@ func (t *txnIndex) Truncate(to model.Offset) error {
 			return err
 		}
 	}
-	t.entries, t.written = t.entries[:i], min(t.written, i)
+	t.setEntries(t.entries[:i])
+	t.written = min(t.written, i)
 	return nil
 }
 
@@ -255,14 +265,16 @@ func (t *txnIndex) cut(base model.Offset, size int64) error {
 }
 
 func (t *txnIndex) Removed(base model.Offset) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.io.Lock()
+	defer t.io.Unlock()
 	for _, e := range t.entries[:t.written] {
 		if e.base == base {
 			t.written--
 		}
 	}
+	t.mu.Lock()
 	t.entries = slices.DeleteFunc(t.entries, func(e txnEntry) bool { return e.base == base })
+	t.mu.Unlock()
 	if t.file != nil && t.base == base {
 		t.closeFile()
 		t.dirty = false
@@ -270,8 +282,8 @@ func (t *txnIndex) Removed(base model.Offset) {
 }
 
 func (t *txnIndex) Flush() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.io.Lock()
+	defer t.io.Unlock()
 	return t.flush()
 }
 
@@ -310,8 +322,8 @@ func (t *txnIndex) closeFile() {
 }
 
 func (t *txnIndex) Close() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.io.Lock()
+	defer t.io.Unlock()
 	err := t.flush()
 	t.closeFile()
 	return err

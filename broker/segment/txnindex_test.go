@@ -4,12 +4,14 @@ import (
 	"encoding/hex"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"highwater.dev/broker/model"
 	"highwater.dev/broker/segment"
+	"highwater.dev/broker/segment/logtest"
 	"highwater.dev/broker/vfs"
 )
 
@@ -114,4 +116,31 @@ func TestTxnIndexTorn(t *testing.T) {
 	require.NoError(t, x.Close())
 	require.Len(t, w.read(file), 68)
 	require.Len(t, openTxn(t, fs, -1).Collect(0, 1000, nil), 4)
+}
+
+// TestTxnIndexIsReadBesideAnFsync: a slow disk stalls no consumer that asks for aborted transactions.
+func TestTxnIndexIsReadBesideAnFsync(t *testing.T) {
+	var x segment.TxnIndex
+	fs := &logtest.Tap{FS: txnFS(t)}
+	syncs := 0
+	fs.Before = func(op, _ string) error {
+		if op != "sync" {
+			return nil
+		}
+		syncs++
+		got := make(chan []segment.AbortedTxn, 1)
+		go func() { got <- x.Collect(0, 10, nil) }()
+		select {
+		case list := <-got:
+			require.Len(t, list, 1)
+		case <-time.After(10 * time.Second):
+			require.Fail(t, "it waits")
+		}
+		return nil
+	}
+	x = openTxn(t, fs, -1)
+	require.NoError(t, x.Append(0, segment.AbortedTxn{ProducerID: 1, First: 1, Last: 3, LastStable: 4}))
+	require.NoError(t, x.Flush())
+	require.Equal(t, 1, syncs)
+	require.NoError(t, x.Close())
 }
