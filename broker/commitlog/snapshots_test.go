@@ -1,0 +1,160 @@
+package commitlog
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater.dev/broker/model"
+	"highwater.dev/broker/vfs"
+)
+
+func fill(t *testing.T, p *Partition, n int) {
+	for n += len(p.Segments()); len(p.Segments()) < n; {
+		require.NoError(t, appendOne(p))
+	}
+}
+
+// recoveredWithoutRoom opens a partition whose process was killed on a disk that has no room for snapshots, and gives it room afterwards.
+
+func TestSnapshotsOfRecoveredSegments(t *testing.T) {
+	disk := newDisk(t)
+	abortedLog(t, disk)
+	o := testOptions()
+	o.Topic.SegmentBytes = 5000
+	p := open(t, disk, partitionDir, o) // the one before was killed
+	segments := p.Segments()
+	var bases []model.Offset
+	for _, s := range segments[1:] {
+		bases = append(bases, s.BaseOffset)
+	}
+	require.Equal(t, append(bases, p.EndOffset()), p.SnapshotOffsets())
+	require.NoError(t, p.FlushTo(p.EndOffset()))
+	aborted, err := p.Aborted(0, p.EndOffset(), nil)
+	require.NoError(t, err)
+	require.NotEmpty(t, aborted)
+	for _, base := range bases {
+		o.RecoveryPoint = base
+		again := open(t, disk.CrashClone(1, 0), partitionDir, o)
+		require.Equal(t, p.Producers(), again.Producers(), "from the snapshot at %d", base)
+		got, err := again.Aborted(0, p.EndOffset(), nil)
+		require.NoError(t, err)
+		require.Equal(t, aborted, got, "from the snapshot at %d", base)
+	}
+}
+
+func TestSnapshotOfARecoveredEmptySegment(t *testing.T) {
+	disk, o := newDisk(t), testOptions()
+	o.Topic.SegmentBytes = 1500
+	p := open(t, disk, partitionDir, o)
+	fill(t, p, 2)
+	base := p.Segments()[2].BaseOffset
+	f, err := disk.OpenReadWrite(p.file(base, ".log"))
+	require.NoError(t, err)
+	require.NoError(t, f.Truncate(0))
+	require.NoError(t, f.Close())
+	p = open(t, disk, partitionDir, o)
+	require.Equal(t, base, p.EndOffset())
+	require.NoError(t, appendOne(p))
+	require.NoError(t, p.Close())
+	require.Equal(t, []model.Offset{p.Segments()[1].BaseOffset, base, base + 1}, p.SnapshotOffsets())
+}
+
+func damage(t *testing.T, disk vfs.FS, name string) {
+	f, err := disk.OpenReadWrite(name)
+	require.NoError(t, err)
+	_, err = f.WriteAt([]byte{0xff, 0xff}, 2)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+}
+
+func TestBridge(t *testing.T) {
+	disk := newDisk(t)
+	p := abortedLog(t, disk)
+	require.NoError(t, p.FlushTo(p.EndOffset()))
+	first, next := p.Segments()[1].BaseOffset, p.Segments()[2].BaseOffset
+	_, err := p.DeleteRecords(first)
+	require.NoError(t, err)
+	require.Equal(t, []model.Offset{first, next}, p.SnapshotOffsets())
+	want := p.Producers()
+	require.Len(t, want, 2)
+
+	disk = disk.CrashClone(1, 0)
+	damage(t, disk, p.file(first, snapshotSuffix))
+	// So that no entry of the index that was written may count for one that was not.
+	require.NoError(t, disk.Remove(p.file(first, ".txnindex")))
+	o := testOptions()
+	o.Topic.SegmentBytes = 5000
+	p = open(t, disk, partitionDir, o)
+	require.Equal(t, want, p.Producers())
+	require.Equal(t, []model.Offset{next, p.EndOffset()}, p.SnapshotOffsets())
+	list, err := p.Aborted(first, p.EndOffset(), nil)
+	require.NoError(t, err)
+	for _, h := range contents(t, p) {
+		if h.Attributes.Control() {
+			continue
+		}
+		covered := false
+		for _, txn := range list {
+			covered = covered || txn.ProducerID == h.ProducerID && txn.First <= h.BaseOffset && h.LastOffset() <= txn.Last
+		}
+		require.Equal(t, h.Attributes.Transactional(), covered, "batch at %d", h.BaseOffset)
+	}
+}
+
+func TestSnapshotBelowTheFirstSegment(t *testing.T) {
+	disk, o := newDisk(t), testOptions()
+	o.Topic.SegmentBytes = 1500
+	p := open(t, disk, partitionDir, o)
+	_, err := p.AppendAsLeader(idempotent(7, 0, 0, 3, 10), 1)
+	require.NoError(t, err)
+	fill(t, p, 1)
+	_, err = p.AppendAsLeader(idempotent(7, 0, 3, 1, 10), 1)
+	require.NoError(t, err)
+	fill(t, p, 1)
+	old, first := p.Segments()[1].BaseOffset, p.Segments()[2].BaseOffset
+	snapshot, err := p.fs.Open(p.file(old, snapshotSuffix))
+	require.NoError(t, err)
+	size, err := snapshot.Size()
+	require.NoError(t, err)
+	kept := make([]byte, size)
+	_, err = snapshot.ReadAt(kept, 0)
+	require.NoError(t, err)
+	_, err = p.DeleteRecords(first)
+	require.NoError(t, err)
+	require.NoError(t, p.FlushTo(p.EndOffset()))
+
+	disk = disk.CrashClone(1, 0)
+	require.NoError(t, disk.Remove(p.file(first, snapshotSuffix)))
+	f, err := disk.Create(p.file(old, snapshotSuffix))
+	require.NoError(t, err)
+	_, err = f.WriteAt(kept, 0)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	p = open(t, disk, partitionDir, o)
+	require.Empty(t, p.Producers())
+	_, err = p.AppendAsLeader(idempotent(7, 0, 4, 1, 10), 1)
+	require.NoError(t, err, "an unknown producer is believed, one of sequence 2 would be out of order")
+}
+
+func TestEpochsBelowABridge(t *testing.T) {
+	disk, o := newDisk(t), testOptions()
+	o.Topic.SegmentBytes = 1500
+	p := open(t, disk, partitionDir, o)
+	for e := model.LeaderEpoch(1); len(p.Segments()) < 4; e++ {
+		for range 3 {
+			_, err := p.AppendAsLeader(batch(1, 100), e)
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, p.FlushTo(p.EndOffset()))
+	first := p.Segments()[1].BaseOffset
+	_, err := p.DeleteRecords(first)
+	require.NoError(t, err)
+	want := p.Epochs()
+	require.Greater(t, len(want), 4)
+
+	disk = disk.CrashClone(1, 0)
+	damage(t, disk, p.file(first, snapshotSuffix))
+	require.Equal(t, want, open(t, disk, partitionDir, o).Epochs())
+}
