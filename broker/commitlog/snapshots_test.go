@@ -9,6 +9,7 @@ import (
 	"highwater.dev/broker/vfs"
 )
 
+// fill appends until there are n more segments.
 func fill(t *testing.T, p *Partition, n int) {
 	for n += len(p.Segments()); len(p.Segments()) < n; {
 		require.NoError(t, appendOne(p))
@@ -43,23 +44,7 @@ func TestSnapshotsOfRecoveredSegments(t *testing.T) {
 	}
 }
 
-func TestSnapshotOfARecoveredEmptySegment(t *testing.T) {
-	disk, o := newDisk(t), testOptions()
-	o.Topic.SegmentBytes = 1500
-	p := open(t, disk, partitionDir, o)
-	fill(t, p, 2)
-	base := p.Segments()[2].BaseOffset
-	f, err := disk.OpenReadWrite(p.file(base, ".log"))
-	require.NoError(t, err)
-	require.NoError(t, f.Truncate(0))
-	require.NoError(t, f.Close())
-	p = open(t, disk, partitionDir, o)
-	require.Equal(t, base, p.EndOffset())
-	require.NoError(t, appendOne(p))
-	require.NoError(t, p.Close())
-	require.Equal(t, []model.Offset{p.Segments()[1].BaseOffset, base, base + 1}, p.SnapshotOffsets())
-}
-
+// damage changes bytes of a file.
 func damage(t *testing.T, disk vfs.FS, name string) {
 	f, err := disk.OpenReadWrite(name)
 	require.NoError(t, err)
@@ -68,6 +53,8 @@ func damage(t *testing.T, disk vfs.FS, name string) {
 	require.NoError(t, f.Close())
 }
 
+// TestBridge: the snapshot at the first segment is damaged, and the segments before it are gone. The next snapshot knows their producers;
+// and of the batches that are left, those of aborted transactions are all listed, those before that snapshot too.
 func TestBridge(t *testing.T) {
 	disk := newDisk(t)
 	p := abortedLog(t, disk)
@@ -102,6 +89,7 @@ func TestBridge(t *testing.T) {
 	}
 }
 
+// TestSnapshotBelowTheFirstSegment: what it says of producers is too old to be believed.
 func TestSnapshotBelowTheFirstSegment(t *testing.T) {
 	disk, o := newDisk(t), testOptions()
 	o.Topic.SegmentBytes = 1500
@@ -137,6 +125,7 @@ func TestSnapshotBelowTheFirstSegment(t *testing.T) {
 	require.NoError(t, err, "an unknown producer is believed, one of sequence 2 would be out of order")
 }
 
+// TestEpochsBelowABridge: leader epochs that began between the recovery point and the snapshot that is loaded instead are known.
 func TestEpochsBelowABridge(t *testing.T) {
 	disk, o := newDisk(t), testOptions()
 	o.Topic.SegmentBytes = 1500
