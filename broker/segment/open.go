@@ -27,7 +27,9 @@ func (l *store) open(opts *Options) error {
 	if err := l.fs.MkdirAll(l.dir); err != nil {
 		return err
 	}
-	l.parent = !opts.Clean
+	if l.parent = !opts.Clean; l.parent {
+		l.recoveryPoint = opts.RecoveryPoint
+	}
 	if err := l.sweep(); err != nil {
 		return err
 	}

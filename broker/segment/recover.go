@@ -39,10 +39,6 @@ func (l *store) recover(i int, opts *Options) error {
 		return err
 	}
 	s.recovered, s.flushed, s.synced, s.sealed = true, 0, false, false
-	if s.next <= opts.RecoveryPoint {
-		// A roll has to make the indexes durable: the next recovery may not look at this segment.
-		s.flushed = s.size
-	}
 	if cause != nil {
 		l.report(s, size-s.size, cause, i+1)
 		if err := l.removeFrom(i + 1); err != nil {

@@ -78,9 +78,10 @@ func (s *segment) firstTimestamp() (model.TimestampMs, error) {
 // roll seals s and begins the next segment at the log end offset. After an error s is still active.
 //
 // What it makes durable itself is what recovery could not see was missing:
-//   - the indexes of s, if its .log is durable to the end: the recovery point may already lie behind s;
+//   - the indexes of s, if its .log is durable to the end: the recovery point may already lie behind s. After a recovery it is known to lie
+//     there, and the .log is made durable as well: of a truncation that a kill interrupted the end may still be on disk;
 //   - the name of s, before the next one's: a segment in the middle of the log never goes missing.
-func (l *store) roll(s *segment, h *record.Header) (*segment, error) {
+func (l *store) roll(s *segment, h *record.Header) (next *segment, err error) {
 	base := s.next
 	if h.LastOffset()-base > math.MaxInt32 {
 		base = h.BaseOffset // a gap in a compacted log that relative offsets cannot bridge
@@ -98,15 +99,20 @@ func (l *store) roll(s *segment, h *record.Header) (*segment, error) {
 	}
 	l.mu.Lock()
 	s.sealed = true // a Flush under way sees to the indexes from here on
-	durable := s.flushed == s.size
+	size, cuts := s.size, s.cuts
+	durable := s.flushed == size
 	l.mu.Unlock()
-	if durable {
-		if err := l.syncIndexes(s); err != nil {
-			l.unseal(s)
-			return nil, err
-		}
+	if !durable && s.next <= l.recoveryPoint {
+		durable, err = true, l.syncLog(s, size, cuts)
 	}
-	next := newSegment(l.fs, l.dir, base)
+	if durable && err == nil {
+		err = l.syncIndexes(s)
+	}
+	if err != nil {
+		l.unseal(s)
+		return nil, err
+	}
+	next = newSegment(l.fs, l.dir, base)
 	f, err := l.fs.Create(next.path(logSuffix))
 	if err != nil {
 		l.unseal(s)

@@ -22,6 +22,8 @@ type store struct {
 	dir      string
 	observer Observer
 	logger   *slog.Logger
+	// recoveryPoint is where recovery began; 0 when the log was opened after a clean shutdown.
+	recoveryPoint model.Offset
 
 	flushMu sync.Mutex
 

@@ -71,3 +71,35 @@ func TestIndexesOfARecoveredSegment(t *testing.T) {
 	w.checkIndexes(0, 200)
 	w.checkMax()
 }
+
+// TestInterruptedCutIsDurableWhenTheSegmentIsRolled: a process was killed between the cut of a truncation and its fsync. The end that was cut must not come
+// back in a segment that the next recovery takes for durable, behind which others have begun.
+func TestInterruptedCutIsDurableWhenTheSegmentIsRolled(t *testing.T) {
+	disk := vfs.NewMem()
+	require.NoError(t, errors.Join(disk.MkdirAll("data"), disk.SyncDir("/")))
+	killed := false
+	w := newWorld(t, &logtest.Tap{FS: disk, Before: func(op, name string) error {
+		if killed && op == "sync" {
+			return errors.New("killed")
+		}
+		return nil
+	}}, dir, segment.Limits{SegmentBytes: 1 << 20, IndexIntervalBytes: 200})
+	w.append(60)
+	require.NoError(t, w.log.Flush())
+	_, w.opts.RecoveryPoint = w.log.Bounds()
+	killed = true
+	cut := w.model.Batches[30].Base
+	require.Error(t, w.log.Truncate(cut))
+	w.model.Truncate(cut)
+	killed = false
+	w.open()
+	w.model.Check(t, w.log)
+	w.log.(segment.Tunable).SetLimits(small)
+	w.append(1)
+	require.Len(t, w.log.Segments(), 2)
+	want, err := disk.Stat(w.path(0, ".log"))
+	require.NoError(t, err)
+	got, err := disk.CrashClone(1, 0).Stat(w.path(0, ".log"))
+	require.NoError(t, err)
+	require.Equal(t, want.Size, got.Size)
+}
