@@ -48,7 +48,10 @@ type lives struct {
 	acked   int   // batches at the front of log that were acknowledged
 	cut     bool  // the power went since the log was last compared
 	crashAt int64 // the change to the disk at which this life ends; 0 none
-	lossy   bool  // producer snapshots go missing between the lives, or have no room
+	// uncut is the log before a truncation to uncutAt that a kill interrupted: a power cut may undo it until something is flushed behind it.
+	uncut   []entry
+	uncutAt model.Offset
+	lossy   bool // producer snapshots go missing between the lives, or have no room
 	story   []string
 }
 
@@ -112,6 +115,9 @@ func (l *lives) live(ends map[ending]int) bool {
 		if err == nil {
 			l.acked = len(l.log)
 		}
+		if l.flushed > l.uncutAt {
+			l.uncut = nil
+		}
 		l.tell("    %d..%d, %d flushed, point %d, snapshots %v, %v", l.p.StartOffset(), l.end(), l.flushed, l.p.RecoveryPoint(), l.p.SnapshotOffsets(), err)
 	}
 	if err == nil && (how < killed || l.dice.IntN(2) == 0) {
@@ -129,10 +135,6 @@ func (l *lives) live(ends map[ending]int) bool {
 	if how == stoppedDark || how == dark {
 		l.cut = true
 		l.disk = l.disk.CrashClone(l.dice.Uint64(), keep)
-	}
-	if how == killed && l.cutting >= 0 {
-		// Until the operating system has written it, the truncation would be undone by a power cut.
-		l.disk = l.disk.CrashClone(l.dice.Uint64(), 100)
 	}
 	l.tell("%d of %v, keeping %d", steps, how, keep)
 	ends[how]++
@@ -208,6 +210,13 @@ func (l *lives) adopt() bool {
 	if l.cutting >= 0 && l.cutting < l.world.start {
 		return false
 	}
+	if l.cut && l.uncut != nil && l.flushed <= l.uncutAt && !l.holds(l.log) {
+		l.tell("  the truncation to %d is undone", l.uncutAt)
+		l.log = slices.Clone(l.uncut)
+	}
+	if !l.cut && l.cutting >= 0 {
+		l.uncut, l.uncutAt = slices.Clone(l.log), l.cutting
+	}
 	survived := l.verify(l.t, l.p)
 	if !l.lossy {
 		l.verifyProducers(l.t, l.p, survived)
@@ -233,6 +242,16 @@ func (l *lives) adopt() bool {
 	l.p.AssignEpoch(l.epoch)
 	if l.crashAt > 0 {
 		l.fs.CrashAt(max(l.crashAt-opened, 1) + l.fs.Changes())
+	}
+	return true
+}
+
+// holds says whether the partition holds nothing but batches of this log.
+func (l *lives) holds(log []entry) bool {
+	for _, h := range contents(l.t, l.p) {
+		if !slices.ContainsFunc(log, func(e entry) bool { return e.Header == h }) {
+			return false
+		}
 	}
 	return true
 }
