@@ -134,7 +134,7 @@ func TestShortWrite(t *testing.T) {
 	}
 }
 
-// TestFailedForGood: a failed fsync, or a write that can not be undone, ends appends until the log is opened again; reads go on.
+// TestFailedForGood: a failed fsync, or a write that cannot be undone, ends appends until the log is opened again; reads go on.
 func TestFailedForGood(t *testing.T) {
 	check := func(t *testing.T, w *world, err error) {
 		require.ErrorIs(t, err, segment.ErrFailed)

@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/codec.go by: go run . generate
-// made: 2c038314d4111f44804951c42cbb39151ae8e53550f29cf7e5b36133374b5a82
+// made: 8d4333b69a1a6106c59d55f2172a42db097aca17b2eb7f36d04a46b78eb99900
 
 package segmentlog
 
@@ -32,11 +32,11 @@ func (Codec) Encode(h record.Header, records []record.Record) (record.Batch, err
 }
 
 // ReadHeader decodes the header at the start of b. b may end anywhere and may go on behind the batch. In this order: fewer than
-// record.HeaderSize bytes are record.ErrShort; a magic other than 2 is record.ErrMagic; what can not be true is record.ErrCorrupt: a
+// record.HeaderSize bytes are record.ErrShort; a magic other than 2 is record.ErrMagic; what cannot be true is record.ErrCorrupt: a
 // length that is less than a header's rest (49 bytes), a negative base offset, last offset delta or count. With an error, nobody
-// looks at h. It can not check the CRC: the records may not be there.
+// looks at h. It cannot check the CRC: the records may not be there.
 func (Codec) ReadHeader(b []byte, h *record.Header) error {
-	// TODO 1.1: decode the fields, and refuse what can not be a header
+	// TODO 1.1: decode the fields, and refuse what cannot be a header
 	// Text: chapters/01-segment-log/README.md#exercise-1-1
 	// Test: go run . test 1.1
 	panic(lab.NotStarted("1.1"))

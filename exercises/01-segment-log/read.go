@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/read.go by: go run . generate
-// made: 6a502d9dda0fc6d3b4989af033d9119fcfa2886db81511ec5e9a2a02836e8d23
+// made: dc3c4851ca7d01c77797c2f6554e9e81826aee5a967e4c9217257c7e2c8bd81b
 
 package segmentlog
 
@@ -22,7 +22,7 @@ func (l *Log) floor(offset model.Offset) int {
 }
 
 // walk goes from header to header, from the batch at position pos up to position end, until yield returns false or an error. It reads
-// no records, only record.HeaderSize bytes of each batch: the header says where the next one begins. A header that can not be is
+// no records, only record.HeaderSize bytes of each batch: the header says where the next one begins. What cannot be a header is
 // codec.ReadHeader's error; a header or a batch that goes on behind end is record.ErrShort. A disk that does not give its bytes is
 // another matter: that error is passed on as it is. Only io.EOF is none: the file ends in the middle of what was asked for, and that is
 // record.ErrShort.

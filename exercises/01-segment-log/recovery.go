@@ -1,5 +1,5 @@
 // This file is yours to edit. It was made from solutions/01-segment-log/recovery.go by: go run . generate
-// made: 412d2d216f8aca8a13c909ce7dde01e1998ded063436811c0515c9542811a9b2
+// made: 04abe95f9fa1365b06577264ac80cd13cc585e56507cde6a695eba556fd8dc17
 
 package segmentlog
 
@@ -42,7 +42,7 @@ func (l *Log) recover(i int, o *segment.Options) error {
 
 // scan forgets what is known of the segment (s.reset; s.size becomes 0 there, and is the file's length before) and adds each good batch of
 // its file again (l.add), calling each with it. It stops at the first bad one, with s.size behind the last good one, and returns what is
-// wrong: walk's error for a header that can not be, or that says more bytes than the file has; CheckCRC's; or record.ErrCorrupt for a base
+// wrong: walk's error for what cannot be a header, or for one that says more bytes than the file has; CheckCRC's; or record.ErrCorrupt for a base
 // offset below s.next, where the batch before ended (for the first one: the segment's base). An error of the disk ends it as well, and
 // is returned as it is.
 func (l *Log) scan(s *seg, each func(*record.Header, record.Batch)) error {

@@ -60,11 +60,11 @@ func (Codec) Encode(h record.Header, records []record.Record) (record.Batch, err
 }
 
 // ReadHeader decodes the header at the start of b. b may end anywhere and may go on behind the batch. In this order: fewer than
-// record.HeaderSize bytes are record.ErrShort; a magic other than 2 is record.ErrMagic; what can not be true is record.ErrCorrupt: a
+// record.HeaderSize bytes are record.ErrShort; a magic other than 2 is record.ErrMagic; what cannot be true is record.ErrCorrupt: a
 // length that is less than a header's rest (49 bytes), a negative base offset, last offset delta or count. With an error, nobody
-// looks at h. It can not check the CRC: the records may not be there.
+// looks at h. It cannot check the CRC: the records may not be there.
 func (Codec) ReadHeader(b []byte, h *record.Header) error {
-	// BEGIN SOLUTION 1.1 decode the fields, and refuse what can not be a header
+	// BEGIN SOLUTION 1.1 decode the fields, and refuse what cannot be a header
 	if len(b) < record.HeaderSize {
 		return record.ErrShort
 	}

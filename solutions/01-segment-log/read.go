@@ -19,7 +19,7 @@ func (l *Log) floor(offset model.Offset) int {
 }
 
 // walk goes from header to header, from the batch at position pos up to position end, until yield returns false or an error. It reads
-// no records, only record.HeaderSize bytes of each batch: the header says where the next one begins. A header that can not be is
+// no records, only record.HeaderSize bytes of each batch: the header says where the next one begins. What cannot be a header is
 // codec.ReadHeader's error; a header or a batch that goes on behind end is record.ErrShort. A disk that does not give its bytes is
 // another matter: that error is passed on as it is. Only io.EOF is none: the file ends in the middle of what was asked for, and that is
 // record.ErrShort.

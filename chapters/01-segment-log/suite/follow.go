@@ -26,7 +26,7 @@ func (r *rig) follow(end model.Offset) {
 		_, err = region.File.ReadAt(b, region.Pos)
 		region.Release()
 		if err != nil {
-			r.Errorf("Read(from=%d, limit=%d): its region can not be read: %v", from, logEnd, err)
+			r.Errorf("Read(from=%d, limit=%d): its region cannot be read: %v", from, logEnd, err)
 			return
 		}
 		next := from
