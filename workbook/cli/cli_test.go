@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -89,12 +90,27 @@ func TestServeSaysWhereEverythingIs(t *testing.T) {
 
 // A closed terminal is a stop as any other, not a crash that the next start has to recover from.
 func TestSignalsStop(t *testing.T) {
+	// Whoever runs the tests below nohup has SIGHUP ignored for them: asking for it once ends that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	signal.Reset(syscall.SIGHUP)
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		ctx, release := System().Stopped()
 		require.NoError(t, syscall.Kill(os.Getpid(), s))
 		<-ctx.Done()
 		release()
 	}
+}
+
+// Under nohup the closing terminal stops nothing.
+func TestAnIgnoredSignalStopsNothing(t *testing.T) {
+	signal.Ignore(syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
+	ctx, release := System().Stopped()
+	defer release()
+	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
+	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGTERM))
+	<-ctx.Done()
+	require.ErrorContains(t, context.Cause(ctx), "terminated")
 }
 
 // log.dir and broker.id are the old names of log.dirs and node.id: a node without a file takes them as well.
