@@ -21,7 +21,7 @@ var cpuLimits = []struct {
 	load           string
 	kafka, ofFloor float64
 }{
-	{"Produce/size=1024", 0.7, 0.85},
+	{"Produce/size=1024", 0.7, 1.2},
 	{"Consume/size=1024", 0.9, 0},
 }
 
@@ -59,8 +59,10 @@ func tooDear(t *testing.T, samples []peers.Sample) (loads []string) {
 		margin := 1 + math.Abs(ours/again-1)
 		require.Less(t, max(ours, again, kafka), math.Inf(1), "%s was not measured", l.load)
 		require.True(t, l.ofFloor == 0 || !math.IsInf(floor, 1), "%s was not measured at the floor", l.load)
-		t.Logf("%s: %.3f cpu-s/GB (the twin %.3f), Apache Kafka %.3f, the floor %.3f; at most %.2f of Kafka's, or %.2f of the floor's, times %.2f",
-			l.load, ours, again, kafka, floor, l.kafka, l.ofFloor, margin)
+		t.Logf("%s: %.3f cpu-s/GB (the twin %.3f), Apache Kafka %.3f: at most %.2f of it, times %.2f", l.load, ours, again, kafka, l.kafka, margin)
+		if l.ofFloor > 0 {
+			t.Logf("%s: or, the floor being %.3f, at most %.2f of that, times %.2f", l.load, floor, l.ofFloor, margin)
+		}
 		if !(ours <= kafka*l.kafka*margin || l.ofFloor > 0 && ours <= floor*l.ofFloor*margin) {
 			loads = append(loads, fmt.Sprintf("%s: %.2f of Kafka's", l.load, ours/kafka))
 		}
