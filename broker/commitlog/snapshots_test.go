@@ -9,15 +9,8 @@ import (
 	"highwater.dev/broker/vfs"
 )
 
-// fill appends until there are n more segments.
-func fill(t *testing.T, p *Partition, n int) {
-	for n += len(p.Segments()); len(p.Segments()) < n; {
-		require.NoError(t, appendOne(p))
-	}
-}
-
-// recoveredWithoutRoom opens a partition whose process was killed on a disk that has no room for snapshots, and gives it room afterwards.
-
+// TestSnapshotsOfRecoveredSegments: each segment that recovery finds has its snapshot, as if it had been appended, so that it can become
+// the first one; and each says what the batches below it say.
 func TestSnapshotsOfRecoveredSegments(t *testing.T) {
 	disk := newDisk(t)
 	abortedLog(t, disk)
@@ -53,9 +46,9 @@ func damage(t *testing.T, disk vfs.FS, name string) {
 	require.NoError(t, f.Close())
 }
 
-// TestBridge: the snapshot at the first segment is damaged, and the segments before it are gone. The next snapshot knows their producers;
+// TestDamagedSnapshotOfTheFirstSegment: the snapshot at the first segment is damaged, and the segments before it are gone. The next snapshot knows their producers;
 // and of the batches that are left, those of aborted transactions are all listed, those before that snapshot too.
-func TestBridge(t *testing.T) {
+func TestDamagedSnapshotOfTheFirstSegment(t *testing.T) {
 	disk := newDisk(t)
 	p := abortedLog(t, disk)
 	require.NoError(t, p.FlushTo(p.EndOffset()))
@@ -125,8 +118,8 @@ func TestSnapshotBelowTheFirstSegment(t *testing.T) {
 	require.NoError(t, err, "an unknown producer is believed, one of sequence 2 would be out of order")
 }
 
-// TestEpochsBelowABridge: leader epochs that began between the recovery point and the snapshot that is loaded instead are known.
-func TestEpochsBelowABridge(t *testing.T) {
+// TestEpochsBelowTheSnapshotThatIsLeft: leader epochs that began between the recovery point and the snapshot that is loaded instead are known.
+func TestEpochsBelowTheSnapshotThatIsLeft(t *testing.T) {
 	disk, o := newDisk(t), testOptions()
 	o.Topic.SegmentBytes = 1500
 	p := open(t, disk, partitionDir, o)

@@ -19,30 +19,37 @@ func onlyLatest(t *testing.T, disk *vfs.Mem, p *Partition) {
 	require.Equal(t, p.EndOffset(), offsets[len(offsets)-1])
 }
 
+// fill appends until there are n more segments.
+func fill(t *testing.T, p *Partition, n int) {
+	for n += len(p.Segments()); len(p.Segments()) < n; {
+		require.NoError(t, appendOne(p))
+	}
+}
+
+// writtenFirst makes a log of three segments; producer 7 has written to the first one only.
+func writtenFirst(t *testing.T, disk vfs.FS, o Options) {
+	p := open(t, disk, partitionDir, o)
+	_, err := p.AppendAsLeader(idempotent(7, 0, 0, 3, 10), 1)
+	require.NoError(t, err)
+	fill(t, p, 2)
+}
+
 // A producer has written to the first segment only. A process that was killed, and recovery, left no snapshot but one at the end of the
 // log. A later flush replaces that one, retention deletes the segment, and the power goes before the recovery point is checkpointed:
 // the producer is still known, and goes on where it was.
 func TestProducerOfADeletedSegment(t *testing.T) {
 	disk, o := newDisk(t), testOptions()
 	o.Topic.SegmentBytes = 1500
-	fill := func(p *Partition) {
-		for n := len(p.Segments()); len(p.Segments()) < n+2; {
-			require.NoError(t, appendOne(p))
-		}
-	}
-	p := open(t, disk, partitionDir, o)
-	_, err := p.AppendAsLeader(idempotent(7, 0, 0, 3, 10), 1)
-	require.NoError(t, err)
-	fill(p)
-	p = open(t, disk, partitionDir, o) // the one before was killed
+	writtenFirst(t, disk, o)
+	p := open(t, disk, partitionDir, o) // the one before was killed
 	require.NoError(t, p.Close())
 	onlyLatest(t, disk, p)
 
 	o.RecoveryPoint, o.Clean = p.RecoveryPoint(), true
 	p = open(t, disk, partitionDir, o)
-	fill(p)
+	fill(t, p, 2)
 	require.NoError(t, p.FlushTo(p.EndOffset()))
-	_, err = p.DeleteRecords(p.Segments()[1].BaseOffset)
+	_, err := p.DeleteRecords(p.Segments()[1].BaseOffset)
 	require.NoError(t, err)
 	want := p.Producers()
 	require.Len(t, want, 1)
@@ -59,13 +66,8 @@ func TestProducerOfADeletedSegment(t *testing.T) {
 func TestProducerOfASegmentDeletedAfterRecovery(t *testing.T) {
 	disk, o := newDisk(t), testOptions()
 	o.Topic.SegmentBytes = 1500
-	p := open(t, disk, partitionDir, o)
-	_, err := p.AppendAsLeader(idempotent(7, 0, 0, 3, 10), 1)
-	require.NoError(t, err)
-	for len(p.Segments()) < 3 {
-		require.NoError(t, appendOne(p))
-	}
-	p = open(t, disk, partitionDir, o) // the one before was killed
+	writtenFirst(t, disk, o)
+	p := open(t, disk, partitionDir, o) // the one before was killed
 	require.NoError(t, p.FlushTo(p.EndOffset()))
 	onlyLatest(t, disk, p)
 	o.RecoveryPoint = p.RecoveryPoint()
@@ -73,7 +75,7 @@ func TestProducerOfASegmentDeletedAfterRecovery(t *testing.T) {
 	p = open(t, disk, partitionDir, o) // and this one
 	want := p.Producers()
 	require.Len(t, want, 1)
-	_, err = p.DeleteRecords(p.Segments()[1].BaseOffset)
+	_, err := p.DeleteRecords(p.Segments()[1].BaseOffset)
 	require.NoError(t, err)
 
 	p = open(t, disk.CrashClone(1, 0), partitionDir, o)
@@ -85,14 +87,9 @@ func TestProducerOfASegmentDeletedAfterRecovery(t *testing.T) {
 func TestProducerOfADeletedSegmentAndAKill(t *testing.T) {
 	disk, o := newDisk(t), testOptions()
 	o.Topic.SegmentBytes = 1500
-	p := open(t, disk, partitionDir, o)
-	_, err := p.AppendAsLeader(idempotent(7, 0, 0, 3, 10), 1)
-	require.NoError(t, err)
-	for len(p.Segments()) < 3 {
-		require.NoError(t, appendOne(p))
-	}
-	p = open(t, disk, partitionDir, o) // the one before was killed
-	_, err = p.DeleteRecords(p.Segments()[1].BaseOffset)
+	writtenFirst(t, disk, o)
+	p := open(t, disk, partitionDir, o) // the one before was killed
+	_, err := p.DeleteRecords(p.Segments()[1].BaseOffset)
 	require.NoError(t, err)
 	require.NoError(t, p.Close()) // and the power goes before the checkpoint is written
 	disk = disk.CrashClone(1, 0)
@@ -100,9 +97,7 @@ func TestProducerOfADeletedSegmentAndAKill(t *testing.T) {
 	p = open(t, disk, partitionDir, o)
 	want := p.Producers()
 	require.Len(t, want, 1)
-	for n := len(p.Segments()); len(p.Segments()) == n; {
-		require.NoError(t, appendOne(p))
-	}
+	fill(t, p, 1)
 	p = open(t, disk, partitionDir, o) // killed again
 	require.Equal(t, want, p.Producers())
 	for seed := range uint64(50) {
